@@ -1,0 +1,1 @@
+"""Readers, writers and paths of everything that stages read and write."""

@@ -1,0 +1,119 @@
+"""Which files an INPUT argument means, and where output may go."""
+
+import glob
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from netral.errors import NetralError
+
+COMPRESSIONS = (".gz", ".zst", ".xz")
+FORMATS = (".txt", ".jsonl", ".parquet")
+STDIN = "-"
+
+
+def input_format(path: Path) -> str | None:
+    """Return the format's suffix of a file name, compression apart, or None if it is none that netral reads.
+
+    >>> input_format(Path("crawl.jsonl.gz")), input_format(Path("page.pdf"))
+    ('.jsonl', None)
+    """
+    suffixes = [s.lower() for s in path.suffixes[-2:]]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        # Parquet compresses within the file.
+        return suffixes[0] if len(suffixes) == 2 and suffixes[0] in (".txt", ".jsonl") else None
+    return suffixes[-1] if suffixes and suffixes[-1] in FORMATS else None
+
+
+def expand_inputs(inputs: Sequence[str], exclude: Path | None = None) -> list[Path]:
+    """Return the files meant by files, folders and globs: each once, ordered by full path.
+
+    The order of the arguments does not matter, so that it cannot change the output. ``exclude`` is the run's own
+    output: an earlier one that lies in an input folder is not read.
+
+    Raises:
+        NetralError: An argument matches nothing, or names a file of a format that is not read.
+    """
+    found: dict[Path, None] = {}
+    for item in inputs:
+        for path in _expand(item):
+            found[path.resolve()] = None
+    if exclude is not None:
+        outputs = exclude.resolve()
+        found = {path: None for path in found if path != outputs and outputs not in path.parents}
+    return sorted(found, key=lambda p: p.as_posix())
+
+
+def _expand(item: str) -> list[Path]:
+    path = Path(item)
+    if path.is_dir():
+        files = [p for p in sorted(path.rglob("*")) if p.is_file() and input_format(p) and not _is_sidecar(p)]
+        if not files:
+            raise NetralError(f"{item}: the folder holds no .txt, .jsonl or .parquet file", "pass the folder that holds the crawl")
+        return files
+    if path.exists():
+        if not input_format(path):
+            raise NetralError(
+                f"{item}: not a format that netral reads", "pass .txt, .jsonl (also .gz, .zst, .xz) or .parquet files"
+            )
+        return [path]
+    matches = [Path(p) for p in sorted(glob.glob(item, recursive=True))]
+    files = [p for p in matches if p.is_file() and input_format(p)]
+    if not files:
+        what = "matches no file that netral reads" if glob.has_magic(item) else "no such file or folder"
+        raise NetralError(f"{item}: {what}", "check the path; formats are .txt, .jsonl and .parquet")
+    return files
+
+
+def _is_sidecar(path: Path) -> bool:
+    """Tell netral's own reject files in a folder from input."""
+    return path.name == "rejects.jsonl" or path.name.endswith(".rejects.jsonl")
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Give a name beside ``path`` to write to; rename it into place if all went well, else remove it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside ``path``; rename it into place if all went well, else remove it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    beside.mkdir()
+    try:
+        yield beside
+        if path.exists():
+            old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+            os.replace(path, old)
+            os.replace(beside, path)
+            shutil.rmtree(old)
+        else:
+            os.replace(beside, path)
+    finally:
+        if beside.exists():
+            shutil.rmtree(beside)
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Refuse to write over something unless told to.
+
+    Raises:
+        NetralError: The output exists, or with ``overwrite`` is something that netral did not write.
+    """
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise NetralError(f"{path}: the output exists", "choose another --out, or pass --overwrite to replace it")
+    if path.is_dir() and any(path.iterdir()) and not (path / "run.json").exists():
+        raise NetralError(f"{path}: a folder that netral did not write; it is not replaced", "choose another --out")

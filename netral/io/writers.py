@@ -1,0 +1,137 @@
+"""Writes labelled sentences as JSONL or Parquet, byte for byte the same for the same rows."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, TextIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from netral.io.paths import STDIN
+from netral.records import Prediction, Reject, Sentence
+
+# Raise it when a column is added, removed or changes its meaning; docs/output.md describes the columns.
+OUTPUT_SCHEMA = 1
+_ROW_GROUP = 10_000
+
+
+def output_row(sentence: Sentence, prediction: Prediction, model: str) -> dict[str, Any]:
+    """Build one row of the output, with the columns of docs/output.md in order."""
+    return {
+        "article_id": sentence.article_id,
+        "sentence_id": sentence.sentence_id,
+        "start": sentence.start,
+        "end": sentence.end,
+        "sentence": sentence.text,
+        "labels": list(prediction.labels),
+        "scores": prediction.scores,
+        "model": model,
+        "truncated": prediction.truncated,
+        "meta": sentence.meta,
+    }
+
+
+def split_row(sentence: Sentence) -> dict[str, Any]:
+    """Build one row of `netral split`: the output row without the model's columns."""
+    return {
+        "article_id": sentence.article_id,
+        "sentence_id": sentence.sentence_id,
+        "start": sentence.start,
+        "end": sentence.end,
+        "sentence": sentence.text,
+        "meta": sentence.meta,
+    }
+
+
+def json_line(row: dict[str, Any]) -> str:
+    """Write one row as a line of JSON: UTF-8, keys in the given order, no spaces to vary."""
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def reject_row(reject: Reject) -> dict[str, Any]:
+    """Build one row of a reject file."""
+    return {"file": reject.file, "row": reject.row, "id": reject.id, "reason": reject.reason, "detail": reject.detail}
+
+
+class RowWriter(Protocol):
+    """Takes rows one at a time and closes its file at the end."""
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Add one row."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class JsonlWriter:
+    """Writes rows as JSON lines to a file or to standard output (``-``)."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Open the file for writing."""
+        self._stream: TextIO = sys.stdout if str(path) == STDIN else open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Write one line."""
+        self._stream.write(json_line(row))
+
+    def close(self) -> None:
+        """Flush, and close unless it is standard output."""
+        self._stream.flush()
+        if self._stream is not sys.stdout:
+            self._stream.close()
+
+    def __enter__(self) -> "JsonlWriter":
+        """Return the writer."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the file."""
+        self.close()
+
+
+def parquet_schema(labels: Iterable[str]) -> pa.Schema:
+    """Return the Arrow schema of the output; `meta` is JSON text because its fields differ from crawl to crawl."""
+    return pa.schema(
+        [
+            pa.field("article_id", pa.string(), nullable=False),
+            pa.field("sentence_id", pa.string(), nullable=False),
+            pa.field("start", pa.int64(), nullable=False),
+            pa.field("end", pa.int64(), nullable=False),
+            pa.field("sentence", pa.string(), nullable=False),
+            pa.field("labels", pa.list_(pa.string()), nullable=False),
+            pa.field("scores", pa.struct([pa.field(label, pa.float64()) for label in labels]), nullable=False),
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("truncated", pa.bool_(), nullable=False),
+            pa.field("meta", pa.string(), nullable=False),
+        ],
+        metadata={"netral_output_schema": str(OUTPUT_SCHEMA)},
+    )
+
+
+class ParquetWriter:
+    """Writes output rows as Parquet (zstd, row groups of a fixed size)."""
+
+    def __init__(self, path: Path, labels: Iterable[str]) -> None:
+        """Open the file for writing."""
+        self._schema = parquet_schema(labels)
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Add one row."""
+        self._rows.append({**row, "meta": json.dumps(row["meta"], ensure_ascii=False, separators=(",", ":"))})
+        if len(self._rows) >= _ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows = []
+
+    def close(self) -> None:
+        """Write the last rows and the footer."""
+        if self._rows:
+            self._flush()
+        self._writer.close()

@@ -1,0 +1,103 @@
+"""What flows between the stages: articles and sentences in, predictions and rejects out."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One article as read.
+
+    Attributes:
+        file: The input file (or ``-``), for messages and rejects.
+        row: The 1-based row in that file; 1 for a plain text file.
+        id: The record's own id, or one made from the file name.
+        text: The text exactly as read. Sentence offsets count characters of it.
+        title: The headline, when the record has it; used to recognise repeats of it in the text.
+        meta: All other fields of the record, unchanged.
+    """
+
+    file: str
+    row: int
+    id: str
+    text: str
+    title: str = ""
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence, cut from an article or read as such.
+
+    Attributes:
+        file: The input file it comes from.
+        row: The row in that file.
+        article_id: The article it belongs to.
+        sentence_id: Unique within a run.
+        start: Offset of its first character in the article text as read.
+        end: Offset behind its last character: ``article.text[start:end] == text``.
+        text: The sentence as it stands in the source, entities and odd spaces included.
+        meta: Fields of the record that are passed through.
+        gold: Labels given by an annotator, or None when the record has none.
+    """
+
+    file: str
+    row: int
+    article_id: str
+    sentence_id: str
+    start: int
+    end: int
+    text: str
+    meta: dict[str, Any] = field(default_factory=dict)
+    gold: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A stretch of an article that cleaning took out.
+
+    Attributes:
+        start: Offset of its first character in the article text as read.
+        end: Offset behind its last character.
+        rule: The name of the cleaning rule.
+        text: The text taken out.
+    """
+
+    start: int
+    end: int
+    rule: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The model's answer for one sentence.
+
+    Attributes:
+        labels: The labels whose score reaches the threshold, in the model's label order.
+        scores: Calibrated probability per label, rounded to four decimals.
+        truncated: True if the sentence had more tokens than the model reads.
+    """
+
+    labels: tuple[str, ...]
+    scores: dict[str, float]
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An input row that could not be used.
+
+    Attributes:
+        file: The input file.
+        row: The 1-based row, or 0 when the whole file is meant.
+        reason: A short stable name, counted in the summary.
+        detail: What exactly is wrong, for a person.
+        id: The record's id if it could be read.
+    """
+
+    file: str
+    row: int
+    reason: str
+    detail: str
+    id: str = ""

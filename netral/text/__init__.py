@@ -1,0 +1,6 @@
+"""Cleaning and splitting of article text, with offsets into the text as read."""
+
+from netral.text.normalise import model_text
+from netral.text.pipeline import ArticleText, TextStage
+
+__all__ = ["ArticleText", "TextStage", "model_text"]
