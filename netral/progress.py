@@ -53,3 +53,10 @@ class Progress:
             rate = self._done / max(now - self._begun, 1e-9)
             of = f" of {self._total}" if self._total else ""
             print(f"{self._what}: {self._done}{of} {self._unit}, {rate:.0f}/s", file=sys.stderr, flush=True)
+
+    def say(self, line: str) -> None:
+        """Show one line of news and keep it on the screen."""
+        if self._live:
+            self._live.console.print(f"{self._what}: {line}", highlight=False)
+        else:
+            print(f"{self._what}: {line}", file=sys.stderr, flush=True)

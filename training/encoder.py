@@ -1,0 +1,123 @@
+"""Loads an encoder and its tokenizer, from a folder or a hub name, and checks that they fit together."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from netral.config import EMBEDDED, Config
+from netral.errors import NetralError
+
+MINI_ENCODER = Path(__file__).parent / "mini_encoder"
+_PROBE = "Pegawai negeri diminta menjaga netralitas dalam pemilihan kepala daerah tahun 2024."
+# IndoBERT's vocabulary knows every word of the probe; a wrong tokenizer class (SentencePiece for a WordPiece vocabulary)
+# makes most of it unknown.
+_MAX_UNKNOWN = 0.2
+
+
+def encoder_source(config: Config) -> str:
+    """Return the folder or hub name of the configured encoder."""
+    return str(MINI_ENCODER) if config.model.encoder == EMBEDDED else config.model.encoder
+
+
+def load_tokenizer(source: str, revision: str | None = None) -> Any:
+    """Load the fast tokenizer of an encoder.
+
+    The class follows the checkpoint's own files, not its model type: IndoBERT-lite is an ALBERT model with a BERT
+    WordPiece vocabulary, for which AutoTokenizer would take ALBERT's SentencePiece.
+
+    Raises:
+        NetralError: The tokenizer is missing or does not know Indonesian words.
+    """
+    import transformers
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+    where: dict[str, Any] = {"trust_remote_code": False, "revision": revision or "main"}
+    try:
+        if (Path(source) / "tokenizer.json").is_file():
+            tokenizer: Any = transformers.PreTrainedTokenizerFast.from_pretrained(source)
+        else:
+            settings = get_tokenizer_config(source, revision=where["revision"])
+            wordpiece = str(settings.get("tokenizer_class", "")).startswith("BertTokenizer") or (Path(source) / "vocab.txt").is_file()
+            chosen: Any = transformers.BertTokenizerFast if wordpiece else transformers.AutoTokenizer
+            tokenizer = chosen.from_pretrained(source, **where)
+    except (OSError, ValueError, KeyError) as error:
+        raise NetralError(f"{source}: no tokenizer can be loaded ({_first_line(error)})", _next_step(source)) from None
+    _check_tokenizer(tokenizer, source)
+    return tokenizer
+
+
+def _check_tokenizer(tokenizer: Any, source: str) -> None:
+    if not tokenizer.is_fast or tokenizer.pad_token_id is None:
+        raise NetralError(f"{source}: its tokenizer is not a fast one with a padding token", "choose an encoder with a tokenizer.json or vocab.txt")
+    ids = tokenizer(_PROBE, add_special_tokens=False)["input_ids"]
+    unknown = sum(i == tokenizer.unk_token_id for i in ids) / max(len(ids), 1)
+    if unknown > _MAX_UNKNOWN:
+        raise NetralError(
+            f"{source}: its tokenizer does not know {unknown:.0%} of an Indonesian sentence", "check that vocabulary and tokenizer class belong together"
+        )
+
+
+def load_classifier(config: Config, tokenizer: Any) -> Any:
+    """Load the encoder with a new classification head for the configured labels, in float32.
+
+    Safetensors are preferred; a checkpoint that only has a ``.bin`` file is read through ``weights_only``, which runs no code.
+
+    Raises:
+        NetralError: The weights are missing, or the vocabulary is larger than the embedding table.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    # Without this, a hub checkpoint in .bin form makes transformers ask a web service for a converted copy.
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    source, labels = encoder_source(config), config.labels
+    try:
+        settings = AutoConfig.from_pretrained(
+            source,
+            revision=config.model.revision or "main",
+            trust_remote_code=False,
+            id2label=dict(enumerate(labels)),
+            label2id={label: i for i, label in enumerate(labels)},
+            problem_type="multi_label_classification",
+        )
+        _adjust(settings, config)
+        model: Any = AutoModelForSequenceClassification.from_pretrained(
+            source, config=settings, revision=config.model.revision or "main", trust_remote_code=False, dtype=torch.float32, weights_only=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise NetralError(f"{source}: the encoder cannot be loaded ({_first_line(error)})", _next_step(source)) from None
+    rows = model.get_input_embeddings().num_embeddings
+    # The configuration's vocab_size is not to be trusted: IndoBERT base says 50,000 and its vocabulary holds 30,521.
+    if len(tokenizer) > rows:
+        raise NetralError(f"{source}: {len(tokenizer)} tokens but {rows} embeddings", "vocabulary and weights come from different models")
+    return model
+
+
+def _adjust(settings: Any, config: Config) -> None:
+    if config.model.layers is not None:
+        if config.model.layers > settings.num_hidden_layers:
+            raise NetralError(
+                f"model.layers is {config.model.layers}, the encoder has {settings.num_hidden_layers}", "leave model.layers out or lower it"
+            )
+        settings.num_hidden_layers = config.model.layers
+    settings.classifier_dropout = config.model.dropout
+    # ALBERT names the dropout before its classifier differently.
+    if hasattr(settings, "classifier_dropout_prob"):
+        settings.classifier_dropout_prob = config.model.dropout
+    positions = getattr(settings, "max_position_embeddings", config.model.max_length)
+    if config.model.max_length > positions:
+        raise NetralError(f"model.max_length is {config.model.max_length}, the encoder reads {positions} tokens", "lower model.max_length")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def _next_step(source: str) -> str:
+    return (
+        f"{source} is taken as a hub name unless it is a folder: check the spelling and the network, or download the checkpoint "
+        "and set model.encoder to its folder"
+    )

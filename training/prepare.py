@@ -1,0 +1,284 @@
+"""From crawled articles and gold labels to a partitioned data set."""
+
+import json
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from netral.config import Config
+from netral.errors import NetralError
+from netral.io.paths import expand_inputs, refuse_existing, replacing_folder
+from netral.io.readers import read_inputs
+from netral.io.streams import read_lines
+from netral.io.writers import JsonlWriter, reject_row, split_row
+from netral.progress import Progress
+from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, libraries, write_json
+from netral.records import Article, Drop, Reject, Sentence
+from netral.text import TextStage
+from training.dataset import CARD, SCHEMA
+from training.near_duplicates import closest_across, group_articles
+from training.partition import SPLITS, partition
+
+_AUDITED_PAIRS = 20
+
+
+@dataclass(slots=True)
+class Collected:
+    """What reading and joining gave."""
+
+    labelled: list[Sentence] = field(default_factory=list)
+    unlabelled: list[Sentence] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class GoldSpan:
+    """The labels an annotator gave to a stretch of an article."""
+
+    start: int
+    end: int
+    sentence: str
+    labels: tuple[str, ...]
+    row: int
+
+
+def prepare(inputs: Sequence[str], out: Path, config: Config, *, overwrite: bool = False) -> dict[str, Any]:
+    """Make a data set folder and return its run record; does nothing if it is there and up to date.
+
+    The folder holds train, validation and test as Parquet, ``unlabelled.jsonl``, ``rejects.jsonl``, ``leak_audit.json``
+    and ``run.json``.
+
+    Raises:
+        NetralError: Nothing to read, no labelled sentence, a bad gold file, or the output exists.
+    """
+    paths = expand_inputs(inputs, exclude=out)
+    gold_path = Path(config.prepare.gold) if config.prepare.gold else None
+    settings = config.model_dump(include={"labels", "text", "read", "prepare"})
+    settings["prepare"].pop("gold")
+    sources = [(p.name, file_digest(p)) for p in [*paths, *([gold_path] if gold_path and gold_path.is_file() else [])]]
+    wanted = fingerprint("prepare", settings, sources)
+    if is_current(out / RUN_FILE, wanted):
+        return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
+    refuse_existing(out, overwrite)
+    gold = read_gold(gold_path, config) if gold_path else {}
+    found = collect(inputs, out, config, gold)
+    if not found.labelled:
+        reasons = Counter(reject.reason for reject in found.rejects)
+        why = "; rejected: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common(3)) if reasons else ""
+        raise NetralError(
+            f"{', '.join(inputs)}: no sentence with a gold label{why}",
+            "name the label file under `prepare.gold`, or give records a `sentence` and a `labels` field",
+        )
+    return _write(found, out, config, wanted, dict(sources))
+
+
+def read_gold(path: Path, config: Config) -> dict[str, list[GoldSpan]]:
+    """Read a label file: JSON lines with `article_id`, `start`, `end`, `sentence`, `labels`.
+
+    Returns:
+        The labelled spans of each article, ordered.
+
+    Raises:
+        NetralError: The file is missing or a row is wrong. A wrong label file is a mistake to correct, not noise to skip.
+    """
+    if not path.is_file():
+        raise NetralError(f"{path}: no such label file", "correct `prepare.gold`")
+    spans: dict[str, list[GoldSpan]] = defaultdict(list)
+    for line in read_lines(path, config.read.max_record_bytes):
+        if not line.reason and not line.data.strip():
+            continue
+        where = f"{path}:{line.row}"
+        try:
+            row = json.loads(line.data) if not line.reason else None
+            span = GoldSpan(row["start"], row["end"], row["sentence"], tuple(row["labels"]), line.row)
+            article_id = str(row["article_id"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise NetralError(
+                f"{where}: not a label row ({line.reason or error})", "each row needs article_id, start, end, sentence, labels"
+            ) from None
+        _check_labels(span.labels, where, config)
+        if not (isinstance(span.start, int) and isinstance(span.end, int) and 0 <= span.start < span.end):
+            raise NetralError(f"{where}: start and end are no span", "offsets are whole numbers into the article text as read")
+        spans[article_id].append(span)
+    return {article: sorted(found, key=lambda s: s.start) for article, found in spans.items()}
+
+
+def _check_labels(labels: Sequence[str], where: str, config: Config) -> None:
+    for label in labels:
+        if label not in config.labels:
+            raise NetralError(f"{where}: unknown label {label!r}", f"known labels: {', '.join(config.labels)} (set with `labels:`)")
+
+
+def collect(inputs: Sequence[str], out: Path, config: Config, gold: dict[str, list[GoldSpan]]) -> Collected:
+    """Read, clean and split the inputs and join the gold labels."""
+    found = Collected()
+    stage = TextStage(config.text)
+    joined: set[str] = set()
+    with Progress("prepare", "rows") as progress:
+        for row in read_inputs(inputs, config.read, gold=True, exclude=out):
+            progress.advance(1)
+            if isinstance(row, Reject):
+                found.rejects.append(row)
+            elif isinstance(row, Sentence):
+                _take_sentence(row, found, config)
+            else:
+                joined.add(row.id)
+                _take_article(row, stage, gold.get(row.id), found)
+    for article in sorted(set(gold) - joined):
+        first = gold[article][0]
+        found.rejects.append(Reject(str(config.prepare.gold), first.row, "gold_without_article", f"no article {article} in the input", article))
+    return found
+
+
+def _take_sentence(sentence: Sentence, found: Collected, config: Config) -> None:
+    if sentence.gold is None:
+        found.unlabelled.append(sentence)
+        return
+    strange = [label for label in sentence.gold if label not in config.labels]
+    if strange:
+        found.rejects.append(Reject(sentence.file, sentence.row, "unknown_label", f"label {strange[0]!r}", sentence.sentence_id))
+        return
+    found.labelled.append(sentence)
+
+
+def _take_article(article: Article, stage: TextStage, gold: list[GoldSpan] | None, found: Collected) -> None:
+    text = stage.run(article)
+    found.dropped.update(drop.rule for drop in text.drops)
+    if not text.sentences:
+        found.rejects.append(no_sentences(article, text.drops))
+    if gold is None:
+        found.unlabelled += text.sentences
+        return
+    for span in gold:
+        if article.text[span.start : span.end] != span.sentence:
+            raise NetralError(
+                f"label row {span.row}: the article {article.id} does not hold this sentence at {span.start}:{span.end}",
+                "the article text has changed since it was labelled; export the labels again",
+            )
+    labelled, unmatched = join_gold(text.sentences, gold)
+    found.labelled += [sentence for sentence in labelled if sentence.gold is not None]
+    for sentence in labelled:
+        if sentence.gold is None:
+            found.rejects.append(
+                Reject(article.file, article.row, "not_in_gold", f"no label for: {sentence.text[:120]}", sentence.sentence_id)
+            )
+    for span in unmatched:
+        found.rejects.append(
+            Reject(article.file, article.row, "gold_not_matched", f"cleaning or splitting lost: {span.sentence[:120]}", article.id)
+        )
+
+
+def no_sentences(article: Article, drops: Sequence[Drop]) -> Reject:
+    """Return the reject of an article of which cleaning left nothing."""
+    rules = ", ".join(sorted({drop.rule for drop in drops}))
+    return Reject(article.file, article.row, "no_sentences", f"nothing left after cleaning ({rules})", article.id)
+
+
+def join_gold(sentences: Sequence[Sentence], gold: Sequence[GoldSpan]) -> tuple[list[Sentence], list[GoldSpan]]:
+    """Give sentences the labels of the gold span that they overlap by at least half of their union.
+
+    Returns:
+        All sentences, with ``gold`` set where a span fits, and the gold spans that no sentence fits.
+    """
+    starts = [span.start for span in gold]
+    used: set[int] = set()
+    out = []
+    for sentence in sentences:
+        best, share = -1, 0.5
+        for k in range(max(bisect_right(starts, sentence.start) - 2, 0), len(gold)):
+            if gold[k].start >= sentence.end:
+                break
+            shared = min(sentence.end, gold[k].end) - max(sentence.start, gold[k].start)
+            union = max(sentence.end, gold[k].end) - min(sentence.start, gold[k].start)
+            if shared / union >= share:
+                best, share = k, shared / union
+        if best >= 0:
+            used.add(best)
+        out.append(replace(sentence, gold=gold[best].labels) if best >= 0 else sentence)
+    return out, [span for k, span in enumerate(gold) if k not in used]
+
+
+def _write(found: Collected, out: Path, config: Config, wanted: str, sources: dict[str, str]) -> dict[str, Any]:
+    sentences = [s.text for s in found.labelled]
+    gold = [[label for label in config.labels if label in (s.gold or ())] for s in found.labelled]
+    groups = group_articles(sentences, [s.article_id for s in found.labelled], config.prepare.near_duplicate)
+    fractions = {split: getattr(config.prepare, split) for split in SPLITS}
+    placed = partition(groups, gold, fractions, config.prepare.seed)
+    splits = [placed[group] for group in groups]
+    run = {
+        "stage": "prepare",
+        "fingerprint": wanted,
+        "settings": config.model_dump(include={"labels", "text", "read", "prepare"}),
+        "inputs": sources,
+        "counts": {
+            "labelled": len(found.labelled),
+            "unlabelled": len(found.unlabelled),
+            "rejects": dict(sorted(Counter(r.reason for r in found.rejects).items())),
+            "dropped": dict(sorted(found.dropped.items())),
+            "splits": {split: _split_counts(split, splits, found.labelled, gold, groups, config.labels) for split in SPLITS},
+        },
+        "libraries": libraries(),
+    }
+    # Where the label file lies is no part of what was done with it; its digest stands under inputs.
+    run["settings"]["prepare"]["gold"] = Path(config.prepare.gold).name if config.prepare.gold else None
+    with replacing_folder(out) as folder:
+        for split in SPLITS:
+            rows = [
+                {**split_row(s), "labels": names, "group": group, "meta": json.dumps(s.meta, ensure_ascii=False)}
+                for s, names, group, where in zip(found.labelled, gold, groups, splits, strict=True)
+                if where == split
+            ]
+            pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / f"{split}.parquet", compression="zstd")
+        with JsonlWriter(folder / "unlabelled.jsonl") as writer:
+            for sentence in found.unlabelled:
+                writer.write(split_row(sentence))
+        with JsonlWriter(folder / "rejects.jsonl") as writer:
+            for reject in found.rejects:
+                writer.write(reject_row(reject))
+        (folder / "README.md").write_text(CARD, encoding="utf-8")
+        write_json(folder / "leak_audit.json", _leak_audit(found.labelled, splits, config))
+        write_json(folder / RUN_FILE, run)
+    return run
+
+
+def _split_counts(
+    split: str, splits: list[str], labelled: list[Sentence], gold: list[list[str]], groups: list[int], labels: list[str]
+) -> dict[str, Any]:
+    rows = [i for i, where in enumerate(splits) if where == split]
+    return {
+        "sentences": len(rows),
+        "articles": len({labelled[i].article_id for i in rows}),
+        "groups": len({groups[i] for i in rows}),
+        "no_label": sum(not gold[i] for i in rows),
+        **{label: sum(label in gold[i] for i in rows) for label in labels},
+    }
+
+
+def _leak_audit(labelled: list[Sentence], splits: list[str], config: Config) -> dict[str, Any]:
+    pairs = closest_across([s.text for s in labelled], splits)
+    by_split: dict[str, set[str]] = defaultdict(set)
+    for sentence, split in zip(labelled, splits, strict=True):
+        by_split[split].add(sentence.article_id)
+    shared = sorted((by_split["train"] & (by_split["validation"] | by_split["test"])) | (by_split["validation"] & by_split["test"]))
+    return {
+        "measure": "Jaccard similarity of character 5-grams between a held-out sentence and its nearest training sentence",
+        "near_duplicate_threshold": config.prepare.near_duplicate,
+        "highest_cross_split_similarity": round(pairs[0][0], 4) if pairs else None,
+        "articles_in_two_splits": shared,
+        "closest_pairs": [
+            {
+                "similarity": round(similarity, 4),
+                "split": splits[i],
+                "held_out": {"sentence_id": labelled[i].sentence_id, "sentence": labelled[i].text},
+                "train": {"sentence_id": labelled[j].sentence_id, "sentence": labelled[j].text},
+            }
+            for similarity, i, j in pairs[:_AUDITED_PAIRS]
+        ],
+    }
