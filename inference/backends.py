@@ -51,7 +51,7 @@ class FakeBackend:
         weights = np.arange(1, input_ids.shape[1] + 1, dtype=np.int64) * 2654435761 % 1000003
         sums = (input_ids * attention_mask * weights).sum(axis=1)
         salted = sums[:, None] * np.array([7919 * (k + 1) + 104729 for k in range(self._labels)], dtype=np.int64)
-        return (salted % 8009 / 1001 - 6).astype(np.float32)
+        return np.asarray(salted % 8009 / 1001 - 6, dtype=np.float32)
 
 
 class TorchBackend:
@@ -80,7 +80,9 @@ class TorchBackend:
                 folder.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise NetralError(f"{folder.path}: the weights cannot be loaded ({error})", "train the model again, or copy the folder again") from None
+            raise NetralError(
+                f"{folder.path}: the weights cannot be loaded ({error})", "train the model again, or copy the folder again"
+            ) from None
         self._model = model.to(self._device).eval()
 
     def logits(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:

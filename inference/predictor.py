@@ -15,8 +15,8 @@ from netral.text import model_text
 
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 SCORE_DECIMALS = 4
-# The same sentence in another batch gives logits that differ by rounding in the last bits: at most 4e-6 was seen for the
-# shipped model and 2e-6 for IndoBERT's shape (docs/decisions.md). Scores this close to a rounding edge are settled by scoring the sentence alone.
+# The same sentence in another batch gives logits that differ by rounding in the last bits (the size seen is in docs/decisions.md).
+# A score that close to a rounding edge is settled by scoring the sentence alone.
 LOGIT_NOISE = 2e-5
 
 
@@ -133,4 +133,4 @@ class Predictor:
 
     def _rounded(self, logits: np.ndarray) -> np.ndarray:
         z = np.clip(logits * self._slopes + self._offsets, -60, 60)
-        return np.round(1 / (1 + np.exp(-z)), SCORE_DECIMALS)
+        return np.asarray(np.round(1 / (1 + np.exp(-z)), SCORE_DECIMALS))

@@ -1,0 +1,1 @@
+"""What training and inference share: records, configuration, text, files. Light to import."""

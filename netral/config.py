@@ -32,8 +32,8 @@ class TextSettings(_Section):
 class ReadSettings(_Section):
     """Bounds on what is read."""
 
-    max_record_bytes: int = Field(10_000_000, gt=0)
-    max_sentence_chars: int = Field(100_000, gt=0)
+    max_record_bytes: int = Field(default=10_000_000, gt=0)
+    max_sentence_chars: int = Field(default=100_000, gt=0)
 
 
 class PrepareSettings(_Section):
@@ -58,25 +58,26 @@ class ModelSettings(_Section):
 
     encoder: str = EMBEDDED
     revision: str | None = None
-    max_length: int = Field(192, ge=8)
-    layers: int | None = Field(None, ge=1)
+    max_length: int = Field(default=192, ge=8)
+    layers: int | None = Field(default=None, ge=1)
+    pooling: Literal["cls", "mean"] = "cls"
     dropout: Fraction = 0.1
 
 
 class TrainSettings(_Section):
     """How the model is fitted."""
 
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(16, ge=1)
-    gradient_accumulation: int = Field(1, ge=1)
-    learning_rate: float = Field(5e-5, gt=0)
-    head_learning_rate: float | None = Field(None, gt=0)
-    layer_decay: float = Field(1.0, gt=0, le=1)
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=5e-5, gt=0)
+    head_learning_rate: float | None = Field(default=None, gt=0)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
     warmup: Fraction = 0.1
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
     pos_weight: Literal["none", "sqrt", "balanced"] = "sqrt"
-    max_pos_weight: float = Field(10.0, ge=1)
-    early_stopping_patience: int | None = Field(3, ge=1)
+    max_pos_weight: float = Field(default=10.0, ge=1)
+    early_stopping_patience: int | None = Field(default=3, ge=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     save_dtype: Literal["fp32", "fp16"] = "fp32"
     freeze_embeddings: bool = False
@@ -87,28 +88,28 @@ class DecisionSettings(_Section):
     """How logits become probabilities and labels."""
 
     calibration: Literal["platt", "none"] = "platt"
-    bootstrap_samples: int = Field(500, ge=1)
+    bootstrap_samples: int = Field(default=500, ge=1)
 
 
 class EvaluateSettings(_Section):
     """How figures are computed."""
 
-    bootstrap_samples: int = Field(2000, ge=10)
-    confidence: float = Field(0.95, gt=0, lt=1)
+    bootstrap_samples: int = Field(default=2000, ge=10)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
     seed: int = 13
 
 
 class LabelSettings(_Section):
     """How inference batches its work. None of these changes the output."""
 
-    batch_tokens: int = Field(4096, ge=1)
-    window: int = Field(4096, ge=1)
+    batch_tokens: int = Field(default=4096, ge=1)
+    window: int = Field(default=4096, ge=1)
 
 
 class Config(_Section):
     """Everything that can be set, with its default."""
 
-    labels: list[str] = Field(list(LABELS), min_length=1)
+    labels: list[str] = Field(default=list(LABELS), min_length=1)
     text: TextSettings = TextSettings()
     read: ReadSettings = ReadSettings()
     prepare: PrepareSettings = PrepareSettings()
@@ -134,9 +135,7 @@ _StrictLoader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _StrictLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+_StrictLoader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:

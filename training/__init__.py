@@ -1,0 +1,1 @@
+"""Prepares data, fine-tunes encoders and evaluates models."""

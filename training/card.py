@@ -31,8 +31,9 @@ The labels are judged sentence by sentence; the model does not see the rest of t
 what a sentence says, not about whether anyone broke a rule.
 """
 _EMBEDDED = (
-    "This is **not IndoBERT**: it is fine-tuned from the small encoder embedded in netral (multilingual-e5-small with its vocabulary "
-    "cut to Indonesian), so that netral works without a model hub. For best quality fine-tune IndoBERT with configs/recipes/indobert-base.yaml."
+    "This is **not IndoBERT**: it is fine-tuned from the small encoder embedded in netral (multilingual-e5-small with its "
+    "vocabulary cut to Indonesian), so that netral works without a model hub. "
+    "For best quality fine-tune IndoBERT with configs/recipes/indobert-base.yaml."
 )
 
 

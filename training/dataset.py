@@ -50,6 +50,7 @@ def load_split(folder: Path, split: str, labels: Sequence[str]) -> "LabelledSent
         raise NetralError(f"split {split}: unknown", f"choose one of {', '.join(SPLITS)}")
     if not path.is_file():
         raise NetralError(f"{folder}: no prepared data set, {path.name} is missing", "make it with `netral prepare INPUT... --out DIR`")
+    datasets.disable_progress_bars()
     table = datasets.Dataset.from_parquet(str(path), keep_in_memory=True)
     if not len(table):
         raise NetralError(f"{path}: the split is empty", "label more articles, or change the fractions under `prepare`")

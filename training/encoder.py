@@ -48,12 +48,15 @@ def load_tokenizer(source: str, revision: str | None = None) -> Any:
 
 def _check_tokenizer(tokenizer: Any, source: str) -> None:
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
-        raise NetralError(f"{source}: its tokenizer is not a fast one with a padding token", "choose an encoder with a tokenizer.json or vocab.txt")
+        raise NetralError(
+            f"{source}: its tokenizer is not a fast one with a padding token", "choose an encoder with a tokenizer.json or vocab.txt"
+        )
     ids = tokenizer(_PROBE, add_special_tokens=False)["input_ids"]
     unknown = sum(i == tokenizer.unk_token_id for i in ids) / max(len(ids), 1)
     if unknown > _MAX_UNKNOWN:
         raise NetralError(
-            f"{source}: its tokenizer does not know {unknown:.0%} of an Indonesian sentence", "check that vocabulary and tokenizer class belong together"
+            f"{source}: its tokenizer does not know {unknown:.0%} of an Indonesian sentence",
+            "check that vocabulary and tokenizer class belong together",
         )
 
 
@@ -85,15 +88,56 @@ def load_classifier(config: Config, tokenizer: Any) -> Any:
         )
         _adjust(settings, config)
         model: Any = AutoModelForSequenceClassification.from_pretrained(
-            source, config=settings, revision=config.model.revision or "main", trust_remote_code=False, dtype=torch.float32, weights_only=True
+            source,
+            config=settings,
+            revision=config.model.revision or "main",
+            trust_remote_code=False,
+            dtype=torch.float32,
+            weights_only=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise NetralError(f"{source}: the encoder cannot be loaded ({_first_line(error)})", _next_step(source)) from None
+    if config.model.pooling == "mean":
+        add_mean_pooling_layer(model, source)
     rows = model.get_input_embeddings().num_embeddings
     # The configuration's vocab_size is not to be trusted: IndoBERT base says 50,000 and its vocabulary holds 30,521.
     if len(tokenizer) > rows:
         raise NetralError(f"{source}: {len(tokenizer)} tokens but {rows} embeddings", "vocabulary and weights come from different models")
     return model
+
+
+def add_mean_pooling_layer(model: Any, source: str) -> None:
+    """Append a layer to a BERT classifier that makes its first position the mean over all positions.
+
+    Sentence encoders such as e5 were trained on the mean of their outputs, but BERT's classifier reads the first position. A
+    layer with zero queries and keys attends to every token alike; with identity values and outputs it adds the mean to each
+    position. The model folder stays plain BERT with one layer more, and fine-tuning may change the layer like any other.
+
+    Raises:
+        NetralError: The model is no BERT.
+    """
+    import copy
+
+    import torch
+
+    layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
+    if model.config.model_type != "bert" or layers is None:
+        raise NetralError(f"{source}: model.pooling mean is for BERT encoders, this is {model.config.model_type}", "use model.pooling: cls")
+    layer = copy.deepcopy(layers[-1])
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+        # Small random queries and keys instead of zeros: between two zero matrices no gradient flows.
+        for linear in (layer.attention.self.query, layer.attention.self.key):
+            linear.weight.normal_(std=0.02)
+        torch.nn.init.eye_(layer.attention.self.value.weight)
+        torch.nn.init.eye_(layer.attention.output.dense.weight)
+        for linear in (layer.intermediate.dense, layer.output.dense):
+            linear.weight.normal_(std=0.02)
+        for norm in (layer.attention.output.LayerNorm, layer.output.LayerNorm):
+            norm.weight.fill_(1.0)
+    layers.append(layer)
+    model.config.num_hidden_layers += 1
 
 
 def _adjust(settings: Any, config: Config) -> None:

@@ -1,17 +1,25 @@
 """Fine-tunes an encoder and writes a model folder. The only file that touches transformers' Trainer."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
-from transformers import DataCollatorWithPadding, EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import (
+    DataCollatorWithPadding,
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
 from transformers.trainer_utils import get_last_checkpoint
 
 from inference.predictor import Predictor
@@ -106,7 +114,8 @@ def _resume_point(checkpoints: Path, wanted: str, resume: bool) -> str | None:
     """Return the checkpoint to go on from; leftovers of another run are removed."""
     state = checkpoints / _STATE_FILE
     if resume and is_current(state, wanted):
-        return get_last_checkpoint(str(checkpoints))
+        found: str | None = get_last_checkpoint(str(checkpoints))
+        return found
     shutil.rmtree(checkpoints, ignore_errors=True)
     checkpoints.mkdir(parents=True)
     write_json(state, {"fingerprint": wanted})
@@ -128,7 +137,7 @@ class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
         return {**{key: self._encoded[key][index] for key in ("input_ids", "attention_mask")}, "labels": self._truth[index]}
 
 
-class _MultilabelTrainer(Trainer):
+class _MultilabelTrainer(Trainer):  # type: ignore[misc]
     """Binary cross-entropy per label with a weight on positives, and learning rates by layer."""
 
     def __init__(self, *, settings: TrainSettings, pos_weight: torch.Tensor, **kwargs: Any) -> None:
@@ -142,7 +151,7 @@ class _MultilabelTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> Any:
-        if self.optimizer is None:
+        if self.optimizer is None:  # type: ignore[has-type]
             self.optimizer = torch.optim.AdamW(parameter_groups(self.model, self._settings), lr=self._settings.learning_rate)
         return self.optimizer
 
@@ -172,13 +181,13 @@ def _distance_from_head(name: str, depth: int) -> int:
     parts = name.split(".")
     if "embeddings" in parts:
         return depth
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in pairwise(parts):
         if before == "layer" and after.isdigit():
             return depth - 1 - int(after)
     return 0
 
 
-class _ProgressCallback(TrainerCallback):
+class _ProgressCallback(TrainerCallback):  # type: ignore[misc]
     """Shows steps and the validation figure of each epoch."""
 
     def __init__(self, progress: Progress) -> None:
@@ -208,8 +217,6 @@ def _trainer(
         precision = ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if use_cuda else "fp32"
     if precision == "fp16" and not use_cuda:
         raise NetralError("train.precision is fp16, which needs a CUDA device", "use fp32 or bf16 on a CPU")
-    # A folder for each run's own logs would be another thing to clean up; run.json holds the figures.
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(checkpoints)
     args = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=settings.epochs,
@@ -249,16 +256,10 @@ def _trainer(
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=lambda p: _validation_metrics(p, config.labels),
     )
-    trainer.callback_handler.remove_callback(_printer(trainer))
+    trainer.remove_callback(PrinterCallback)
     if settings.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(settings.early_stopping_patience))
     return trainer
-
-
-def _printer(trainer: Trainer) -> type[TrainerCallback]:
-    from transformers import PrinterCallback
-
-    return PrinterCallback
 
 
 def positive_weights(truth: np.ndarray, settings: TrainSettings) -> torch.Tensor:

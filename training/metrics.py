@@ -46,10 +46,13 @@ class AveragePrecision(evaluate.Metric):  # type: ignore[misc]
     def _info(self) -> evaluate.MetricInfo:
         return _info({"predictions": "float64", "references": "int32"}, "average precision per label")
 
-    def _compute(self, predictions: Sequence[Sequence[float]], references: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[str, Any]:
+    def _compute(
+        self, predictions: Sequence[Sequence[float]], references: Sequence[Sequence[int]], labels: Sequence[str]
+    ) -> dict[str, Any]:
         scores, truth = np.array(predictions), np.array(references)
         each = {
-            label: float(average_precision_score(truth[:, k], scores[:, k])) if truth[:, k].any() else None for k, label in enumerate(labels)
+            label: float(average_precision_score(truth[:, k], scores[:, k])) if truth[:, k].any() else None
+            for k, label in enumerate(labels)
         }
         known = [value for value in each.values() if value is not None]
         return {"labels": each, "macro_average_precision": float(np.mean(known)) if known else 0.0}

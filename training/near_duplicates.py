@@ -42,7 +42,8 @@ def group_articles(sentences: Sequence[str], articles: Sequence[str], threshold:
     """
     ids = {article: i for i, article in enumerate(dict.fromkeys(articles))}
     owner = np.array([ids[article] for article in articles])
-    rows, cols = [], []
+    rows: list[np.ndarray] = []
+    cols: list[np.ndarray] = []
     if sentences:
         matrix = _shingles(sentences)
         sizes = np.asarray(matrix.sum(axis=1)).ravel()
@@ -55,7 +56,7 @@ def group_articles(sentences: Sequence[str], articles: Sequence[str], threshold:
             rows.append(owner[i + begin])
             cols.append(owner[j])
     graph = csr_matrix(
-        (np.ones(sum(map(len, rows)), dtype=np.int8), (np.concatenate(rows or [[]]).astype(int), np.concatenate(cols or [[]]).astype(int))),
+        (np.ones(sum(map(len, rows)), dtype=np.int32), (np.concatenate(rows).astype(int), np.concatenate(cols).astype(int))),
         shape=(len(ids), len(ids)),
     )
     _, component = connected_components(graph, directed=False)

@@ -96,7 +96,7 @@ def read_gold(path: Path, config: Config) -> dict[str, list[GoldSpan]]:
             continue
         where = f"{path}:{line.row}"
         try:
-            row = json.loads(line.data) if not line.reason else None
+            row: Any = json.loads(line.data) if not line.reason else None
             span = GoldSpan(row["start"], row["end"], row["sentence"], tuple(row["labels"]), line.row)
             article_id = str(row["article_id"])
         except (ValueError, TypeError, KeyError) as error:
@@ -133,7 +133,9 @@ def collect(inputs: Sequence[str], out: Path, config: Config, gold: dict[str, li
                 _take_article(row, stage, gold.get(row.id), found)
     for article in sorted(set(gold) - joined):
         first = gold[article][0]
-        found.rejects.append(Reject(str(config.prepare.gold), first.row, "gold_without_article", f"no article {article} in the input", article))
+        found.rejects.append(
+            Reject(str(config.prepare.gold), first.row, "gold_without_article", f"no article {article} in the input", article)
+        )
     return found
 
 
@@ -212,7 +214,7 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
     fractions = {split: getattr(config.prepare, split) for split in SPLITS}
     placed = partition(groups, gold, fractions, config.prepare.seed)
     splits = [placed[group] for group in groups]
-    run = {
+    run: dict[str, Any] = {
         "stage": "prepare",
         "fingerprint": wanted,
         "settings": config.model_dump(include={"labels", "text", "read", "prepare"}),

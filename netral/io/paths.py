@@ -56,9 +56,7 @@ def _expand(item: str) -> list[Path]:
         return files
     if path.exists():
         if not input_format(path):
-            raise NetralError(
-                f"{item}: not a format that netral reads", "pass .txt, .jsonl (also .gz, .zst, .xz) or .parquet files"
-            )
+            raise NetralError(f"{item}: not a format that netral reads", "pass .txt, .jsonl (also .gz, .zst, .xz) or .parquet files")
         return [path]
     matches = [Path(p) for p in sorted(glob.glob(item, recursive=True))]
     files = [p for p in matches if p.is_file() and input_format(p)]

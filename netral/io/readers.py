@@ -1,5 +1,6 @@
 """Reads articles and sentences; a row that cannot be used becomes a Reject with its reason."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,9 +20,7 @@ _ARTICLE_FIELDS = frozenset({"text", "id"})
 _PARQUET_ROWS = 1024
 
 
-def read_inputs(
-    inputs: Sequence[str], settings: ReadSettings, *, gold: bool = False, exclude: Path | None = None
-) -> Iterator[Row]:
+def read_inputs(inputs: Sequence[str], settings: ReadSettings, *, gold: bool = False, exclude: Path | None = None) -> Iterator[Row]:
     """Yield every row of the inputs: articles, sentences and rejects.
 
     Args:
@@ -199,7 +198,9 @@ def _sentence(
     article_id = str(record["article_id"]) if record.get("article_id") not in (None, "") else sentence_id
     start, end = record.get("start", 0), record.get("end", len(text))
     if not (_is_offset(start) and _is_offset(end) and end - start == len(text)):
-        return Reject(name, row, "wrong_offsets", f"`start` and `end` must be whole numbers that span the sentence's {len(text)} characters")
+        return Reject(
+            name, row, "wrong_offsets", f"`start` and `end` must be whole numbers that span the sentence's {len(text)} characters"
+        )
     labels: tuple[str, ...] | None = None
     fields = _SENTENCE_FIELDS
     if gold and "labels" in record:
@@ -246,10 +247,8 @@ def _parquet_row(record: dict[str, Any], name: str, row: int, made_id: str, sett
     # A column that is null in this row counts as absent, so that one file may hold articles and sentences.
     record = {key: value for key, value in record.items() if value is not None or key not in ("text", "sentence")}
     if isinstance(record.get("meta"), str):
-        try:
+        with contextlib.suppress(ValueError):
             record["meta"] = json.loads(record["meta"])
-        except ValueError:
-            pass
     value = record.get("sentence", record.get("text", ""))
     if isinstance(value, str) and len(value) * 4 > settings.max_record_bytes and len(value.encode()) > settings.max_record_bytes:
         return Reject(name, row, "record_too_large", f"more than {settings.max_record_bytes} bytes; the bound is read.max_record_bytes")

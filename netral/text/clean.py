@@ -3,6 +3,7 @@
 Rules come in two kinds. A *line rule* takes a whole line. An *inline rule* takes a stretch within a
 line, because many crawls lose the line breaks (``…katanya.Baca juga: Judul lain``); what stands before and
 behind it are then separate blocks. The patterns were written from the forms found in 57,000 crawled articles.
+r
 """
 
 import re
@@ -28,7 +29,7 @@ _TEASER_HEAD = (
 
 # Whole lines, matched from the first character to the last, upper or lower case alike.
 LINE_RULES: dict[str, str] = {
-    "no_words": r"[\W\d_]*|null|(?:spot_img)+|[\\\s]*\[(?:img|video|embed)\.?\d*\\?\][\\\s]*",
+    "no_words": r"[\W\d_]*|null|(?:spot_img)+|[\\s]*\[(?:img|video|embed)\.?\d*\?\][\\s]*",
     "teaser": rf"(?:[-–•*>»]+\s*)?{_TEASER_HEAD}.*",
     "tags": r"(?:tags?|topik|kata kunci|keywords?|label)\s*:.*|(?:#\w+[\s,]*)+",
     "share": rf"(?:(?:{_SHARE})[\s:,|/.]*)+",
@@ -65,7 +66,7 @@ _OPENING = (
 # Stretches within a line. Case matters here: a lower-case "baca juga" within a sentence is prose.
 INLINE_RULES: dict[str, str] = {
     # The embed markers of the large portals can stand anywhere.
-    "embed": r"\\?\[\s?[Gg]ambas\s?:[^\]]{0,60}\]|\\?\[(?:img|video|embed)\.\d+\\?\]",
+    "embed": r"\?\[\s?[Gg]ambas\s?:[^\]]{0,60}\]|\?\[(?:img|video|embed)\.\d+\?\]",
     # A bare marker glued to the next sentence ("…persen.Baca JugaInflasi naik") takes nothing with it.
     "teaser_marker": rf"{_SENTENCE_END}(?:Baca|Simak|Lihat) ?Juga(?=[A-Z\"“])",
     # With a headline behind it, the teaser ends with the line. Where the crawl lost the line break it ends with the first
@@ -111,10 +112,10 @@ class Span:
 
 
 class Cleaner:
-    """Cuts normalised text into blocks to keep and stretches to drop.
+    r"""Cuts normalised text into blocks to keep and stretches to drop.
 
     Example:
-        >>> text = 'ASN harus netral.\\nBaca juga: Judul lain\\nIa pergi.'
+        >>> text = 'ASN harus netral.\nBaca juga: Judul lain\nIa pergi.'
         >>> [(text[s.start:s.end], s.rule) for s in Cleaner().spans(text)]
         [('ASN harus netral.', ''), ('Baca juga: Judul lain', 'teaser'), ('Ia pergi.', '')]
     """
@@ -166,7 +167,7 @@ def _stripped(text: str, start: int, end: int, rule: str = "") -> Iterator[Span]
         yield Span(start, end, rule)
 
 
-_CLOSED = tuple(".!?…:;\"”’)]")
+_CLOSED = tuple('.!?…:;"”’)]')
 
 
 def _paragraphs(text: str) -> Iterator[tuple[int, int]]:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 # Spaces that print as a space but break word matching: no-break, figure, narrow and ideographic
 # spaces, tab and its kin. Line separators become line feeds; a carriage return before a line feed is just a space.
 _ONE_TO_ONE = {
-    **dict.fromkeys(map(ord, "\t\v\f\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"), " "),
+    **dict.fromkeys(
+        map(ord, "\t\v\f\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"), " "
+    ),
     **dict.fromkeys(map(ord, "\x85\u2028\u2029"), "\n"),
 }
 _NEEDS_TRANSLATE = re.compile("[" + re.escape("".join(map(chr, _ONE_TO_ONE))) + "\r]")
@@ -54,9 +56,9 @@ class Normalised:
 
 
 def normalise(text: str) -> Normalised:
-    """Replace odd spaces and HTML entities and drop characters without width.
+    r"""Replace odd spaces and HTML entities and drop characters without width.
 
-    >>> normalise("Rp5\\u00a0juta &quot;tunai&quot;").text
+    >>> normalise("Rp5\u00a0juta &quot;tunai&quot;").text
     'Rp5 juta "tunai"'
     >>> n = normalise("a &amp; b"); n.source_span(2, 3)
     (2, 7)
@@ -96,11 +98,11 @@ def _one_to_one(text: str) -> str:
 
 
 def model_text(sentence: str) -> str:
-    """Give a sentence the form that the model reads: normalised, single spaces, no space at the ends.
+    r"""Give a sentence the form that the model reads: normalised, single spaces, no space at the ends.
 
     Every sentence goes through this, cut from an article or read as such, so both score the same.
 
-    >>> model_text("  Wali\\u00a0Kota \\n meminta&nbsp;ASN netral. ")
+    >>> model_text("  Wali\u00a0Kota \n meminta&nbsp;ASN netral. ")
     'Wali Kota meminta ASN netral.'
     """
     return " ".join(normalise(sentence).text.split())

@@ -25,11 +25,11 @@ class ArticleText:
 
 
 class TextStage:
-    """Cleans and splits articles; the same settings always give the same sentences.
+    r"""Cleans and splits articles; the same settings always give the same sentences.
 
     Example:
         >>> stage = TextStage(TextSettings())
-        >>> out = stage.run(Article("a.txt", 1, "a", "ASN netral.Ia pergi.\\nBaca juga: Judul"))
+        >>> out = stage.run(Article("a.txt", 1, "a", "ASN netral.Ia pergi.\nBaca juga: Judul"))
         >>> [(s.sentence_id, s.text) for s in out.sentences], [d.rule for d in out.drops]
         ([('a:1', 'ASN netral.'), ('a:2', 'Ia pergi.')], ['teaser'])
     """
@@ -69,9 +69,7 @@ class TextStage:
                 a, b = normalised.source_span(start, end)
                 number = len(sentences) + 1
                 sentences.append(
-                    Sentence(
-                        article.file, article.row, article.id, f"{article.id}:{number}", a, b, article.text[a:b], article.meta
-                    )
+                    Sentence(article.file, article.row, article.id, f"{article.id}:{number}", a, b, article.text[a:b], article.meta)
                 )
         return ArticleText(sentences, drops)
 

@@ -10,39 +10,47 @@ from collections.abc import Iterator
 
 # Never end a sentence: something belonging to them always follows (a name, a number, a place).
 _NEVER_END = frozenset(
-    """h hj drs dra drh ir dr prof pj plt plh pjs pjt kh ust tgk tn ny nn sdr sdri bpk yth rr gus hja
-    moh moch muh mohd muhd abd th dg mr mrs ms d.h kls ttd drg
-    kombes kompol akbp akp iptu ipda aiptu aipda bripka brigadir brigjen irjen komjen letkol letjen mayjen kolonel letda lettu
-    kapt serka serma pol inf kav art laks marsda marsma laksma laksda
-    no nos nomor kab kec kel ds dsn jl jln jend jendr gg tgl prov hlm hal rp us a.n an u.p up d.a da jo cf ttg tsb
-    art pt cv ud fa tb st""".split()
+    """
+    h hj drs dra drh ir dr prof pj plt plh pjs pjt kh ust tgk tn ny nn sdr sdri bpk yth rr gus hja moh moch muh mohd muhd
+    abd th dg mr mrs ms d.h kls ttd drg kombes kompol akbp akp iptu ipda aiptu aipda bripka brigadir brigjen irjen komjen
+    letkol letjen mayjen kolonel letda lettu kapt serka serma pol inf kav art laks marsda marsma laksma laksda no nos nomor
+    kab kec kel ds dsn jl jln jend jendr gg tgl prov hlm hal rp us a.n an u.p up d.a da jo cf ttg tsb art pt cv ud fa tb st
+    """.split()
 )
 # May stand at the end of a sentence as well as within it.
 _MAY_END = frozenset("dll dkk dsb dst dsbnya tbk wib wita wit sm m s.d sd vs ltd inc co corp etc jr sr".split())
 # Titles after a name: "S.H.", "M.Si.", "S.I.K.", "Lc.", "A.Md.", "Ph.D."
-_DEGREE = re.compile(r"(?:[SM]\.[A-Z]|(?:[A-Z][A-Za-z]{0,3}\.)+[A-Z][a-z]{1,4}(?:\.[A-Z])?|S\.[IK]\.[A-Z]{1,3}|Ph\.D|LL\.M|Lc|MSi|SSos|Sp\.[A-Z]{1,3})$")
+_DEGREE = re.compile(
+    r"(?:[SM]\.[A-Z]|(?:[A-Z][A-Za-z]{0,3}\.)+[A-Z][a-z]{1,4}(?:\.[A-Z])?|S\.[IK]\.[A-Z]{1,3}|Ph\.D|LL\.M|Lc|MSi|SSos|Sp\.[A-Z]{1,3})$"
+)
 _DEGREE_GOES_ON = re.compile(r"(?:(?:[A-Z][A-Za-z]{0,3}\.)*(?:[A-Z][A-Za-z]{0,4})\.?,|\s+(?:[SM]\.[A-Z]|Lc\b|Ph\.D|LL\.M|Sp\.))|[A-Z]\.")
 # A capital behind one of these names a thing, not a person: "Grup B." may end a sentence, "Budi B." may not.
 _LETTERED = frozenset(
-    """grup blok gerbang golongan vitamin hepatitis kelas tipe seri lampiran kategori zona poin pintu tribun tribune opsi paket ruang
-    gedung sektor klaster kluster kelompok titik formulir sim model huruf nilai peringkat akreditasi jalur koridor terminal""".split()
+    """
+    grup blok gerbang golongan vitamin hepatitis kelas tipe seri lampiran kategori zona poin pintu tribun tribune opsi paket
+    ruang gedung sektor klaster kluster kelompok titik formulir sim model huruf nilai peringkat akreditasi jalur koridor
+    terminal
+    """.split()
 )
 _INITIALS = re.compile(r"(?:[A-Z]\.)*[A-Z]$")
 # Words that open an Indonesian news sentence and are no names: behind an initial or an abbreviation that may
 # end a sentence, one of these tells that it did.
 _STARTERS = frozenset(
-    """ia dia mereka kami kita saya beliau ini itu hal tersebut namun tetapi tapi akan sedangkan sementara adapun selain selanjutnya
-    kemudian lalu setelah sebelum sebelumnya saat ketika pada di ke dari dalam untuk dengan karena sebab oleh akibat atas bagi
-    menurut menurutnya berdasarkan sesuai terkait mengenai tentang jika kalau bila apabila meski meskipun walau walaupun agar supaya
-    para semua seluruh setiap tiap sejumlah beberapa banyak ada tidak bukan belum sudah telah masih juga hanya bahkan apalagi
-    hingga sampai sejak selama antara seperti yakni yaitu artinya jadi maka sehingga bahwa warga polisi petugas pihak acara kegiatan
-    pemerintah pemprov pemkab pemkot bawaslu kpu panwaslu pilkada pemilu asn pns tni polri kpps dprd dpr bupati gubernur camat lurah
-    kepala ketua wakil wali sekretaris anggota rapat sidang putusan aturan pasal undang-undang surat keputusan pelanggaran
-    penyidik tersangka terdakwa korban pelaku kasus laporan pengadilan hakim jaksa majelis masyarakat pegawai calon pasangan
-    rencananya nantinya kini sekarang besok kemarin hari tahun bulan pukul total jumlah rata-rata harga perusahaan saham tim
-    pertandingan laga pertama kedua ketiga hasil hasilnya data survei dua tiga empat lima puluhan ratusan ribuan sebanyak
-    mari silakan jangan mengapa apa siapa bagaimana kapan di mana begitu demikian lebih upaya langkah proses tujuan tujuannya
-    peserta panitia rombongan keduanya ketiganya semuanya pemohon penggugat terlapor teradu pelapor saksi kuasa""".split()
+    """
+    ia dia mereka kami kita saya beliau ini itu hal tersebut namun tetapi tapi akan sedangkan sementara adapun selain
+    selanjutnya kemudian lalu setelah sebelum sebelumnya saat ketika pada di ke dari dalam untuk dengan karena sebab oleh
+    akibat atas bagi menurut menurutnya berdasarkan sesuai terkait mengenai tentang jika kalau bila apabila meski meskipun
+    walau walaupun agar supaya para semua seluruh setiap tiap sejumlah beberapa banyak ada tidak bukan belum sudah telah
+    masih juga hanya bahkan apalagi hingga sampai sejak selama antara seperti yakni yaitu artinya jadi maka sehingga bahwa
+    warga polisi petugas pihak acara kegiatan pemerintah pemprov pemkab pemkot bawaslu kpu panwaslu pilkada pemilu asn pns
+    tni polri kpps dprd dpr bupati gubernur camat lurah kepala ketua wakil wali sekretaris anggota rapat sidang putusan
+    aturan pasal undang-undang surat keputusan pelanggaran penyidik tersangka terdakwa korban pelaku kasus laporan
+    pengadilan hakim jaksa majelis masyarakat pegawai calon pasangan rencananya nantinya kini sekarang besok kemarin hari
+    tahun bulan pukul total jumlah rata-rata harga perusahaan saham tim pertandingan laga pertama kedua ketiga hasil
+    hasilnya data survei dua tiga empat lima puluhan ratusan ribuan sebanyak mari silakan jangan mengapa apa siapa bagaimana
+    kapan di mana begitu demikian lebih upaya langkah proses tujuan tujuannya peserta panitia rombongan keduanya ketiganya
+    semuanya pemohon penggugat terlapor teradu pelapor saksi kuasa
+    """.split()
 )
 _CLOSERS = "\"”’'»)]"
 _OPENERS = "\"“‘'«(["
@@ -139,7 +147,7 @@ def _cut(text: str, start: int, match: re.Match[str], in_quotation: bool, end: i
     closed = len(marks) > len(marks.rstrip(_CLOSERS))
     if not spaced and not _glued_end(text, start, stop, following, next_word, opens or closed, plain_dot):
         return None
-    if marks.lstrip(".").strip(_CLOSERS) == "" and marks.count(".") > 1 or "…" in marks:
+    if (marks.lstrip(".").strip(_CLOSERS) == "" and marks.count(".") > 1) or "…" in marks:
         return after
     if plain_dot and not _dot_ends(text, start, stop, next_word, opens, closed, spaced):
         return None
@@ -186,7 +194,7 @@ def _dot_ends(text: str, start: int, stop: int, next_word: str, opens: bool, clo
     if lower in _NEVER_END and not (starter and lower in ("pol", "hal", "us", "st", "an", "up", "da", "art", "tb", "tsb", "pt", "nomor")):
         return False
     if lower in _MAY_END:
-        return starter or opens or next_word[:1].isupper() and lower in ("dll", "dkk", "dsb", "dst", "tbk", "wib", "wita", "wit")
+        return starter or opens or (next_word[:1].isupper() and lower in ("dll", "dkk", "dsb", "dst", "tbk", "wib", "wita", "wit"))
     if token.isdigit() or (len(token) == 1 and token.islower()):
         return not _is_enumerator(text, start, token_start, token)
     if _DEGREE.match(token):
@@ -209,6 +217,6 @@ def _initial_ends(text: str, start: int, token_start: int, token: str, starts: b
     """Decide on `A.` or `D.I.`: mostly part of a name; `vitamin C.` before a word that opens a sentence is not."""
     words = text[max(start, token_start - _LOOK_BACK) : token_start].split()
     previous = words[-1] if words else ""
-    if len(token) > 1 and "." not in token or len(token) == 1 and previous.lower() in _LETTERED:
+    if (len(token) > 1 and "." not in token) or (len(token) == 1 and previous.lower() in _LETTERED):
         return True
     return bool(previous) and starts and (previous[:1].islower() or previous[:1].isdigit() or len(words) > 1)

@@ -1,0 +1,239 @@
+"""The `netral` command: one thin function a command; heavy imports happen inside."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from netral.errors import NetralError
+
+_PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False, "no_args_is_help": True}
+app = typer.Typer(
+    help="Label sentences of Indonesian news about the neutrality of civil servants in elections; retrain the model on your own labels.",
+    **_PLAIN,
+)
+config_app = typer.Typer(help="Show, check and describe configuration files.", **_PLAIN)
+app.add_typer(config_app, name="config")
+
+Inputs = Annotated[
+    list[str], typer.Argument(help="Files, folders or globs: .txt, .jsonl (also .gz, .zst, .xz), .parquet; - reads JSONL from stdin.")
+]
+ConfigFile = Annotated[Path | None, typer.Option("-c", "--config", help="YAML file, for example configs/recipes/mini.yaml.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override one setting: --set train.epochs=3. May be repeated.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists and is out of date.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"netral {version('netral')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    pass
+
+
+def _say(text: str) -> None:
+    """Print for a person, on standard error, so that standard output stays free for data."""
+    print(text, file=sys.stderr)
+
+
+@app.command()
+def prepare(
+    inputs: Inputs,
+    out: Annotated[Path, typer.Option(help="Folder for the data set.")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a partitioned data set from articles and gold labels."""
+    from netral.config import load_config
+    from training.prepare import prepare as run
+
+    found = run(inputs, out, load_config(config, overrides), overwrite=overwrite)
+    if found.get("unchanged"):
+        _say(f"prepare: {out} is up to date, nothing to do")
+        return
+    counts = found["counts"]
+    for split, each in counts["splits"].items():
+        _say(f"prepare: {split}: " + ", ".join(f"{value} {key}" for key, value in each.items()))
+    rejects = ", ".join(f"{n} {reason}" for reason, n in counts["rejects"].items()) or "none"
+    _say(f"prepare: rejects: {rejects}; without labels: {counts['unlabelled']}; written to {out}")
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Option("-c", "--config", help="Recipe, for example configs/recipes/mini.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    data: Annotated[Path, typer.Option(help="Data set made by `netral prepare`.")] = Path("runs/data"),
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of an interrupted run.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Fine-tune an encoder and write a model folder."""
+    from netral.config import load_config
+
+    settings = load_config(config, overrides)
+    from training.fit import train as run
+
+    found = run(settings, data, out, resume=resume, overwrite=overwrite)
+    if found.get("unchanged"):
+        _say(f"train: {out} is up to date, nothing to do")
+        return
+    best = found["validation_macro_average_precision"]
+    _say(f"train: {found['epochs_run']:.0f} epochs in {found['seconds']:.0f} s, validation macro AP {best:.3f}; written to {out}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report.")],
+    data: Annotated[Path, typer.Option(help="Data set made by `netral prepare`.")] = Path("runs/data"),
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Score a model beside the baselines, with intervals."""
+    from netral.config import load_config
+    from training.assess import evaluate as run
+    from training.report import table_rows, verdict
+
+    found = run(model, data, out, load_config(config, overrides), split=split, overwrite=overwrite)
+    if found.get("unchanged"):
+        _say(f"evaluate: {out} is up to date, nothing to do")
+    _table(table_rows(found))
+    for line in verdict(found):
+        _say(line)
+    _say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.md")
+
+
+def _table(rows: list[list[str]]) -> None:
+    from rich.box import ASCII2, SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
+    table = Table(*rows[0], box=SIMPLE if sys.stderr.isatty() else ASCII2)
+    for row in rows[1:]:
+        table.add_row(*row)
+    console.print(table)
+
+
+@app.command()
+def label(
+    inputs: Inputs,
+    out: Annotated[str, typer.Option(help="OUT.jsonl, OUT.parquet, a folder for Parquet parts, or - for standard output.")],
+    model: Annotated[Path | None, typer.Option(help="Model folder; without it the embedded default model (not IndoBERT).")] = None,
+    backend: Annotated[str, typer.Option(help="auto, torch or fake.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens in one batch; changes speed and memory only.")] = None,
+    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Label every sentence of a crawl."""
+    from inference.job import label as run
+    from inference.job import sidecars
+    from netral.config import load_config
+
+    extra = [f"label.batch_tokens={batch_tokens}"] if batch_tokens is not None else []
+    settings = load_config(config, [*(overrides or []), *extra])
+    found = run(inputs, out, settings, model=model, backend=backend, device=device, rejects=rejects, overwrite=overwrite)
+    if not found.get("unchanged"):
+        counts = found["counts"]
+        labels = ", ".join(f"{n} {name}" for name, n in counts["labels"].items()) or "none"
+        _say(
+            f"label: {counts['sentences_out']} sentences from {counts['articles']} articles and {counts['sentence_rows']} sentence rows "
+            f"in {found['seconds']:.1f} s ({found['sentences_per_second']:.0f}/s); labels: {labels}"
+        )
+    _closing("label", out, found, sidecars(out, rejects)[0])
+
+
+@app.command()
+def split(
+    inputs: Inputs,
+    out: Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")],
+    dropped: Annotated[str | None, typer.Option(help="File for what cleaning dropped, with the rule's name.")] = None,
+    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Clean articles and split them into sentences, without a model."""
+    from inference.job import sidecars
+    from inference.job import split as run
+    from netral.config import load_config
+
+    found = run(inputs, out, load_config(config, overrides), dropped=dropped, rejects=rejects, overwrite=overwrite)
+    if not found.get("unchanged"):
+        counts = found["counts"]
+        drops = ", ".join(f"{n} {rule}" for rule, n in counts["dropped_by_cleaning"].items()) or "nothing"
+        _say(f"split: {counts['sentences_out']} sentences from {counts['articles']} articles; dropped: {drops}")
+    _closing("split", out, found, sidecars(out, rejects)[0])
+
+
+def _closing(stage: str, out: str, found: dict[str, Any], reject_file: Path | None) -> None:
+    if found.get("unchanged"):
+        _say(f"{stage}: {out} is up to date, nothing to do")
+        return
+    rejects = found["counts"]["rejects"]
+    if rejects:
+        where = f", see {reject_file}" if reject_file else ""
+        _say(f"{stage}: rejected rows: " + ", ".join(f"{n} {reason}" for reason, n in rejects.items()) + where)
+    if out != "-":
+        _say(f"{stage}: written to {out}")
+
+
+@config_app.command("show")
+def config_show(config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Print every setting with its value, defaults included."""
+    import yaml
+
+    from netral.config import load_config
+
+    print(yaml.safe_dump(load_config(config, overrides).model_dump(), sort_keys=False, allow_unicode=True), end="")
+
+
+@config_app.command("check")
+def config_check(files: Annotated[list[Path], typer.Argument(help="YAML files.")]) -> None:
+    """Check configuration files."""
+    from netral.config import load_config
+
+    for path in files:
+        load_config(path)
+        _say(f"{path}: ok")
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of configuration files, for editors."""
+    import json
+
+    from netral.config import Config
+
+    print(json.dumps(Config.model_json_schema(), indent=2))
+
+
+def main() -> None:
+    """Run the command line; a problem the user can solve ends with a message and exit code 2, never a traceback."""
+    try:
+        app()
+    except NetralError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        # The reader of our output went away (`netral label - --out - | head`); there is nobody left to tell.
+        sys.stderr.close()
+        raise SystemExit(141) from None
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        print(f"error: {name}{error.strerror or error}\n  next: check free space and permissions, then run again", file=sys.stderr)
+        raise SystemExit(2) from None

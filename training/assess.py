@@ -1,0 +1,140 @@
+"""Scores the production Predictor on a prepared split, beside the baselines, with intervals."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inference.predictor import Predictor
+from netral.config import Config
+from netral.errors import NetralError
+from netral.io.paths import refuse_existing, replacing_folder
+from netral.io.writers import JsonlWriter
+from netral.model_folder import open_model_folder
+from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, libraries, write_json
+from training.baselines import TfidfBaseline, rule_baseline
+from training.dataset import LabelledSentences, load_split
+from training.metrics import ArticleBootstrap, average_precision_of, scores_of
+from training.report import report_markdown
+
+_DIGITS = 4
+
+
+def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str = "test", overwrite: bool = False) -> dict[str, Any]:
+    """Evaluate a model folder and write report.json, report.md, errors.jsonl and run.json; return the report.
+
+    Raises:
+        NetralError: The model or data set is missing or does not fit, or the output exists.
+    """
+    folder = open_model_folder(model)
+    settings = config.model_dump(include={"evaluate", "decision"}) | {"split": split}
+    files = [data / f"{name}.parquet" for name in ("train", "validation", split)]
+    missing = next((path for path in files if not path.is_file()), None)
+    if missing:
+        raise NetralError(f"{data}: no prepared data set, {missing.name} is missing", "make it with `netral prepare INPUT... --out DIR`")
+    inputs = [("model", folder.fingerprint), *((path.name, file_digest(path)) for path in files)]
+    wanted = fingerprint("evaluate", settings, inputs)
+    if is_current(out / RUN_FILE, wanted):
+        return {**json.loads((out / "report.json").read_text(encoding="utf-8")), "unchanged": True}
+    refuse_existing(out, overwrite)
+    labels = folder.labels
+    held = load_split(data, split, labels)
+    predictor = Predictor(model, batch_tokens=config.label.batch_tokens)
+    predictor.predict(held.sentences[:8])  # the first call pays for warming up
+    begun = time.monotonic()
+    predictions = predictor.predict(held.sentences)
+    seconds = time.monotonic() - begun
+    scores = np.array([[p.scores[label] for label in labels] for p in predictions])
+    given = np.array([[int(label in p.labels) for label in labels] for p in predictions])
+    systems = {"model": given, **_baselines(data, held, labels, config)}
+    bootstrap = ArticleBootstrap(held.articles, config.evaluate.bootstrap_samples, config.evaluate.confidence, config.evaluate.seed)
+    report = {
+        "model": {"fingerprint": folder.fingerprint, "thresholds": folder.decision.thresholds, "chosen_on": folder.decision.chosen_on},
+        "data": {
+            "split": split,
+            "sentences": len(held),
+            "articles": len(set(held.articles)),
+            "no_label": int((held.truth.sum(1) == 0).sum()),
+            "support": dict(zip(labels, held.truth.sum(0).tolist(), strict=True)),
+        },
+        "interval": {
+            "confidence": config.evaluate.confidence,
+            "method": "percentile bootstrap over articles",
+            "samples": config.evaluate.bootstrap_samples,
+        },
+        "systems": {name: _figures(g, held.truth, labels, bootstrap) for name, g in systems.items()},
+        "average_precision": _rounded(average_precision_of(scores, held.truth, labels)),
+        "empty_kept": _share(bootstrap, held, given),
+        "macro_f1_difference": {
+            name: _difference(systems["model"], systems[name], held.truth, bootstrap) for name in systems if name != "model"
+        },
+        "truncated": sum(p.truncated for p in predictions),
+        "speed": {"sentences_per_second": round(len(held) / max(seconds, 1e-9), 1), "backend": predictor.backend},
+    }
+    with replacing_folder(out) as target:
+        write_json(target / "report.json", report)
+        (target / "report.md").write_text(report_markdown(report), encoding="utf-8")
+        errors = _write_errors(target / "errors.jsonl", held, scores, given, labels)
+        run = {"stage": "evaluate", "fingerprint": wanted, "settings": settings, "inputs": dict(inputs), "errors": errors}
+        write_json(target / RUN_FILE, {**run, "libraries": libraries()})
+    return report
+
+
+def _baselines(data: Path, held: LabelledSentences, labels: Sequence[str], config: Config) -> dict[str, np.ndarray]:
+    train, validation = load_split(data, "train", labels), load_split(data, "validation", labels)
+    tfidf = TfidfBaseline(labels, config.evaluate.seed).fit(
+        train.sentences, train.truth, validation.sentences, validation.truth, validation.articles, config.decision.bootstrap_samples
+    )
+    return {"rules": rule_baseline(held.sentences, labels), "tfidf": tfidf.predict(held.sentences)}
+
+
+def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], bootstrap: ArticleBootstrap) -> dict[str, Any]:
+    figures: dict[str, Any] = _rounded(scores_of(given, truth, labels))
+    samples = bootstrap.f1(given, truth)
+    for k, label in enumerate(labels):
+        figures["labels"][label]["f1_interval"] = bootstrap.interval(samples[:, k])
+    figures["macro_f1_interval"] = bootstrap.interval(samples.mean(axis=1))
+    figures["micro_f1_interval"] = bootstrap.interval(bootstrap.micro_f1(given, truth))
+    figures["exact_match_interval"] = bootstrap.interval(bootstrap.mean((given == truth).all(axis=1).astype(float)))
+    return figures
+
+
+def _share(bootstrap: ArticleBootstrap, held: LabelledSentences, given: np.ndarray) -> dict[str, Any]:
+    empty = held.truth.sum(1) == 0
+    kept = empty & (given.sum(1) == 0)
+    return {"kept": int(kept.sum()), "of": int(empty.sum()), "share": round(float(kept.sum() / max(empty.sum(), 1)), _DIGITS)}
+
+
+def _difference(model: np.ndarray, other: np.ndarray, truth: np.ndarray, bootstrap: ArticleBootstrap) -> dict[str, Any]:
+    """Paired difference of macro-F1: both systems in the same resamples of the same articles."""
+    samples = bootstrap.f1(model, truth).mean(1) - bootstrap.f1(other, truth).mean(1)
+    labels = [str(k) for k in range(truth.shape[1])]
+    point = scores_of(model, truth, labels)["macro_f1"] - scores_of(other, truth, labels)["macro_f1"]
+    return {"difference": round(point, _DIGITS), "interval": bootstrap.interval(samples)}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(value, _DIGITS) if isinstance(value, float) else value
+
+
+def _write_errors(path: Path, held: LabelledSentences, scores: np.ndarray, given: np.ndarray, labels: Sequence[str]) -> int:
+    """Write the wrongly labelled sentences, the most confidently wrong first."""
+    wrong = np.flatnonzero((given != held.truth).any(axis=1))
+    confidence = np.where(given != held.truth, np.abs(scores - held.truth), 0).max(axis=1)
+    with JsonlWriter(path) as writer:
+        for i in sorted(wrong, key=lambda i: (-confidence[i], i)):
+            writer.write(
+                {
+                    "sentence_id": held.sentence_ids[i],
+                    "sentence": held.sentences[i],
+                    "gold": [label for k, label in enumerate(labels) if held.truth[i, k]],
+                    "labels": [label for k, label in enumerate(labels) if given[i, k]],
+                    "scores": dict(zip(labels, map(float, scores[i]), strict=True)),
+                }
+            )
+    return len(wrong)

@@ -1,0 +1,69 @@
+"""The evaluation report as Markdown."""
+
+from typing import Any
+
+_NAMES = {"model": "model", "rules": "rules (regular expressions)", "tfidf": "TF-IDF + logistic regression"}
+
+
+def with_interval(value: float, interval: list[float]) -> str:
+    """Write a figure with its interval.
+
+    >>> with_interval(0.8123, [0.7, 0.9])
+    '0.81 [0.70, 0.90]'
+    """
+    return f"{value:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
+def table_rows(report: dict[str, Any]) -> list[list[str]]:
+    """Return the table of F1 per label and system: a header row, one row a label, and the overall rows."""
+    systems = report["systems"]
+    rows = [["F1", "support", *(_NAMES.get(name, name) for name in systems)]]
+    for label, support in report["data"]["support"].items():
+        figures = (s["labels"][label] for s in systems.values())
+        rows.append([label, str(support), *(with_interval(f["f1"], f["f1_interval"]) for f in figures)])
+    for name, title in (("macro_f1", "macro F1"), ("micro_f1", "micro F1"), ("exact_match", "exact match")):
+        rows.append([title, "", *(with_interval(s[name], s[name + "_interval"]) for s in systems.values())])
+    return rows
+
+
+def verdict(report: dict[str, Any]) -> list[str]:
+    """Say for each baseline whether the model is better, by the interval of the paired difference in macro-F1."""
+    lines = []
+    for name, found in report["macro_f1_difference"].items():
+        low, high = found["interval"]
+        said = "better than" if low > 0 else "worse than" if high < 0 else "not shown to differ from"
+        lines.append(f"The model is {said} {_NAMES.get(name, name)}: macro F1 {found['difference']:+.2f} [{low:+.2f}, {high:+.2f}].")
+    return lines
+
+
+def report_markdown(report: dict[str, Any]) -> str:
+    """Write the report for a person."""
+    data, interval = report["data"], report["interval"]
+    header, *rows = table_rows(report)
+    lines = [
+        "# Evaluation",
+        "",
+        f"Model `{report['model']['fingerprint']}` on the {data['split']} split: {data['sentences']} sentences of "
+        f"{data['articles']} articles, {data['no_label']} without a label.",
+        f"Intervals: {interval['confidence']:.0%}, {interval['method']}, {interval['samples']} samples.",
+        "",
+        "| " + " | ".join(header) + " |",
+        "|" + "---|" * len(header),
+        *("| " + " | ".join(row) + " |" for row in rows),
+        "",
+        *verdict(report),
+        "",
+        f"- Sentences without a label that stay without one: {report['empty_kept']['kept']} of {report['empty_kept']['of']}",
+        f"- Truncated sentences: {report['truncated']}",
+        f"- Speed: {report['speed']['sentences_per_second']:.0f} sentences/s ({report['speed']['backend']})",
+        "",
+        "| label | precision | recall | average precision | threshold |",
+        "|---|---|---|---|---|",
+    ]
+    for label, figures in report["systems"]["model"]["labels"].items():
+        ap = report["average_precision"]["labels"][label]
+        lines.append(
+            f"| {label} | {figures['precision']:.2f} | {figures['recall']:.2f} | {'-' if ap is None else f'{ap:.2f}'} "
+            f"| {report['model']['thresholds'][label]:.2f} |"
+        )
+    return "\n".join([*lines, "", "The wrongly labelled sentences are in `errors.jsonl`, the most confidently wrong first.", ""])
