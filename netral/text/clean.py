@@ -3,7 +3,6 @@
 Rules come in two kinds. A *line rule* takes a whole line. An *inline rule* takes a stretch within a
 line, because many crawls lose the line breaks (``…katanya.Baca juga: Judul lain``); what stands before and
 behind it are then separate blocks. The patterns were written from the forms found in 57,000 crawled articles.
-r
 """
 
 import re
@@ -29,14 +28,14 @@ _TEASER_HEAD = (
 
 # Whole lines, matched from the first character to the last, upper or lower case alike.
 LINE_RULES: dict[str, str] = {
-    "no_words": r"[\W\d_]*|null|(?:spot_img)+|[\\s]*\[(?:img|video|embed)\.?\d*\?\][\\s]*",
+    "no_words": r"[\W\d_]*|null|(?:spot_img)+|[\\\s]*\[(?:img|video|embed)\.?\d*\\?\][\\\s]*",
     "teaser": rf"(?:[-–•*>»]+\s*)?{_TEASER_HEAD}.*",
     "tags": r"(?:tags?|topik|kata kunci|keywords?|label)\s*:.*|(?:#\w+[\s,]*)+",
     "share": rf"(?:(?:{_SHARE})[\s:,|/.]*)+",
     "caption": (
         rf"(?:foto|gambar|ilustrasi|keterangan foto|caption|video)\s*:.*"
-        rf"|.{{0,300}}[(\[]\s*(?:(?:\w+ )?foto/|(?:{_CREDIT})\b)[^()]{{0,80}}[)\]][.\s]*"
-        r"|.{0,300}\b\w+ foto/.*|perbesar|klik untuk perbesar"
+        rf"|.{{0,300}}[(\[]\s*(?:(?:\w+ )?foto/|foto \w+/|(?:{_CREDIT})\b)[^()]{{0,80}}[)\]][.\s]*"
+        r"|.{0,300}\b(?:\w+ foto|foto \w+)/.*|.{0,250}[.!]\s(?:foto|dok)\s?:\s.{0,80}|perbesar|klik untuk perbesar"
     ),
     "byline": (
         r"\(?\s*(?:pewarta|editor|reporter|penulis|jurnalis|wartawan|uploader|redaktur|kontributor|laporan|penyunting"
@@ -44,7 +43,7 @@ LINE_RULES: dict[str, str] = {
     ),
     "sign_off": r"[(\[]\s*(?:[a-z]{1,5}|\*+)(?:\s?[/\-]\s?[a-z\d]{1,5}){0,3}\s*[)\]]\.?",
     "copyright": r"(?:copyright|hak cipta|©|\(c\)).*|all rights reserved.*|dilarang (?:keras )?(?:mengambil|menyalin|mengutip) .*",
-    "pager": r"(?:halaman|laman|page)(?:\s*:?\s*\d+)(?:[\s|/]*(?:\d+|dari|of|selanjutnya|berikutnya|next))*"
+    "pager": r"(?:halaman|laman|page)\s*(?:selanjutnya|berikutnya)?(?:\s*:?\s*\d+)(?:[\s|/]*(?:\d+|dari|of|selanjutnya|berikutnya|next|semua))*"
     r"|(?:halaman |laman |berita |artikel )?(?:selanjutnya|berikutnya|sebelumnya|next|prev(?:ious)?)[\s>»:]*|selengkapnya[\s>»:]*"
     r"|(?:show all|tampilkan semua|lihat semua|load more|muat lebih banyak)",
     "navigation": r"(?:beranda|home)\s*(?:[»>/|›].*)?|cari|search|menu|login|masuk|daftar|langganan|terpopuler|terkini|trending"
@@ -66,7 +65,7 @@ _OPENING = (
 # Stretches within a line. Case matters here: a lower-case "baca juga" within a sentence is prose.
 INLINE_RULES: dict[str, str] = {
     # The embed markers of the large portals can stand anywhere.
-    "embed": r"\?\[\s?[Gg]ambas\s?:[^\]]{0,60}\]|\?\[(?:img|video|embed)\.\d+\?\]",
+    "embed": r"\\?\[\s?[Gg]ambas\s?:[^\]]{0,60}\]|\\?\[(?:img|video|embed)\.\d+\\?\]",
     # A bare marker glued to the next sentence ("…persen.Baca JugaInflasi naik") takes nothing with it.
     "teaser_marker": rf"{_SENTENCE_END}(?:Baca|Simak|Lihat) ?Juga(?=[A-Z\"“])",
     # With a headline behind it, the teaser ends with the line. Where the crawl lost the line break it ends with the first

@@ -95,8 +95,8 @@ class _Repeats:
     def is_repeat(self, sentence: str) -> bool:
         """Tell whether this sentence, or the repeated body that it stands in, was there before."""
         key = _key(sentence)
-        if not self._title:
-            # Without a title field the first line of the article stands in for it.
+        if not self._title and not self._seen and sentence[-1:].isalnum():
+            # Without a title field a first line without a full stop stands in for it.
             self._title = key
         self._title_seen = self._title_seen or key == self._title
         # Inside a repeated body the short sentences are repeats too.

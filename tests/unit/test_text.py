@@ -1,0 +1,204 @@
+import json
+import lzma
+from itertools import islice
+
+import pytest
+from support import SHARED
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netral.config import TextSettings
+from netral.records import Article
+from netral.text import TextStage
+from netral.text.clean import INLINE_RULES, LINE_RULES
+from netral.text.normalise import normalise
+
+STAGE = TextStage(TextSettings())
+
+
+def run(text, title=""):
+    article = Article("a.txt", 1, "a", text, title)
+    found = STAGE.run(article)
+    for sentence in found.sentences:
+        assert text[sentence.start : sentence.end] == sentence.text
+        assert sentence.text.strip() == sentence.text
+    for drop in found.drops:
+        assert text[drop.start : drop.end] == drop.text
+    return found
+
+
+def kept(text, title=""):
+    return [s.text for s in run(text, title).sentences]
+
+
+BODY = "Bupati meminta seluruh ASN menjaga netralitas selama pilkada berlangsung."
+DROPPED_LINES = [
+    ("Baca juga: Harga cabai naik lagi", "teaser"),
+    ("BACA JUGA: HARGA CABAI", "teaser"),
+    ("Simak Juga: Video banjir", "teaser"),
+    ("Berita terkait: KPU buka pendaftaran", "teaser"),
+    ("Tags: ASN, pilkada", "tags"),
+    ("#asn #pilkada", "tags"),
+    ("Bagikan: Facebook Twitter WhatsApp", "share"),
+    ("Share ke WhatsApp", "share"),
+    ("Foto: Humas Pemkot", "caption"),
+    ("Suasana apel di halaman kantor. (Foto: Dok. Humas)", "caption"),
+    ("Warga antre di TPS. SUARA FOTO/Budi Raharjo/foc", "caption"),
+    ("Pewarta: Budi Santoso", "byline"),
+    ("Editor: Siti", "byline"),
+    ("(ags/ref)", "sign_off"),
+    ("COPYRIGHT © ANTARA 2024", "copyright"),
+    ("Halaman 1 2 3 Selanjutnya", "pager"),
+    ("Selanjutnya »", "pager"),
+    ("Beranda » Politik » Pilkada", "navigation"),
+    ("ADVERTISEMENT", "advertisement"),
+    ("SCROLL TO CONTINUE WITH CONTENT", "advertisement"),
+    ("Ikuti WhatsApp Channel kami", "follow"),
+    ("Tulis komentar", "comments"),
+    ("Senin, 7 Oktober 2024 | 10:30 WIB", "timestamp"),
+    ("spot_imgspot_imgspot_img", "no_words"),
+    ("=====", "no_words"),
+]
+
+
+@pytest.mark.parametrize(("line", "rule"), DROPPED_LINES)
+def test_line_rules_drop_their_line_and_only_that(line, rule):
+    found = run(f"{BODY}\n\n{line}\n\nIa hadir kemarin.")
+    assert [s.text for s in found.sentences] == [BODY, "Ia hadir kemarin."]
+    assert [(d.text, d.rule) for d in found.drops] == [(line, rule)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "rules"),
+    [
+        (f"{BODY} Baca juga: Harga cabai naik\nIa hadir.", [BODY, "Ia hadir."], ["teaser"]),
+        (f"{BODY}Baca JugaIa hadir.", [BODY, "Ia hadir."], ["teaser"]),
+        (f"{BODY} Baca juga: Warga kenang awan panas Ia memperingatkan warga lagi.", [BODY, "Ia memperingatkan warga lagi."], ["teaser"]),
+        (f"{BODY} Advertisement Ia hadir.", [BODY, "Ia hadir."], ["advertisement"]),
+        (f"{BODY} [Gambas:Video Warta] (ags/ref)", [BODY], ["embed", "sign_off"]),
+        (f"{BODY} (Ref)", [BODY], ["sign_off"]),
+        (f"{BODY}Pewarta: Budi SantosoEditor: Siti COPYRIGHT © WARTA 2024", [BODY], ["byline"]),
+    ],
+)
+def test_inline_rules(text, expected, rules):
+    found = run(text)
+    assert [s.text for s in found.sentences] == expected
+    assert [d.rule for d in found.drops] == rules
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Warga diminta baca juga aturan itu sebelum mendaftar.",
+        "Pendaftaran dibuka di Komisi Pemilihan Umum (KPU)",
+        "Editor: istilah ini dipakai untuk penyunting naskah di banyak kantor berita nasional dan daerah, kata Budi dalam diskusi yang digelar "
+        "sepanjang hari Senin itu dan dihadiri ratusan peserta dari pelbagai kota, termasuk wartawan, dosen, mahasiswa, serta pegiat literasi yang "
+        "datang dari jauh, bahkan ada yang menempuh perjalanan dua hari dua malam dengan kapal laut demi mengikuti acara tahunan tersebut, katanya lagi.",
+        "Ia berkata begini (dan semua tertawa).",
+        "Foto itu beredar luas di media sosial.",
+        "Menu makan siang di kantor bupati diganti.",
+    ],
+)
+def test_sentences_that_only_look_like_noise_stay(sentence):
+    assert kept(f"{BODY}\n{sentence}") == [BODY, sentence]
+
+
+def test_every_rule_has_a_case():
+    covered = {rule for _, rule in DROPPED_LINES} | {"embed", "teaser_marker"}
+    assert (set(LINE_RULES) | set(INLINE_RULES)) <= covered
+
+
+def test_a_repeated_body_is_kept_once_with_its_short_sentences():
+    body = f'{BODY}\n"Ya," katanya.\nPendaftaran calon dibuka pertengahan Agustus di kantor KPU setempat.'
+    assert len(kept(body + "\n" + body)) == 3
+
+
+def test_a_short_sentence_may_stand_twice():
+    assert kept(f'"Ya," katanya. {BODY} "Ya," katanya.') == ['"Ya," katanya.', BODY, '"Ya," katanya.']
+
+
+def test_a_headline_is_kept_once():
+    title = "Bupati Ingatkan ASN Jaga Netralitas"
+    found = run(f"{title}\n{BODY}\n{title}\n{title} - Warta Lawu", title)
+    assert [s.text for s in found.sentences] == [title, BODY]
+    assert [d.rule for d in found.drops] == ["title_repeat", "title_repeat"]
+
+
+def test_a_broken_line_is_joined():
+    text = "Bupati meminta seluruh pegawai di lingkungan pemerintah\nkabupaten menjaga netralitas."
+    assert kept(text) == [text]
+
+
+def test_rules_can_be_switched_off():
+    stage = TextStage(TextSettings(disabled_rules=["teaser", "body_repeat"]))
+    assert [s.text for s in stage.run(Article("a", 1, "a", "Baca juga: Judul")).sentences] == ["Baca juga: Judul"]
+
+
+NEWSISH = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                BODY,
+                "Baca juga: Judul",
+                "&nbsp;",
+                "\u00a0",
+                "\u200b",
+                "\n",
+                "\n\n",
+                " ",
+                ".",
+                '"',
+                "”",
+                "(ref)",
+                "Advertisement",
+                "kata dia.",
+                "&amp;",
+                "\r\n",
+            ]
+        ),
+        st.text(max_size=12),
+    ),
+    max_size=30,
+).map("".join)
+
+
+@given(NEWSISH)
+def test_offsets_hold_for_any_text(text):
+    found = run(text)
+    spans = [(s.start, s.end) for s in found.sentences]
+    assert spans == sorted(spans)
+    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+
+
+@given(NEWSISH)
+def test_no_letter_is_lost(text):
+    """Every letter or digit of the source is in a sentence or in a drop, entities that are spaces apart."""
+    found = run(text)
+    covered = set()
+    for part in [*found.sentences, *found.drops]:
+        covered.update(range(part.start, part.end))
+    normalised = normalise(text)
+    for i, character in enumerate(normalised.text):
+        if character.isalnum():
+            assert normalised.source_span(i, i + 1)[0] in covered
+
+
+def test_gold_sentences_come_out_of_their_noisy_articles(gold_articles, gold_labels):
+    wanted = {(row["article_id"], row["start"], row["end"]) for row in gold_labels}
+    found = set()
+    for row in gold_articles:
+        for s in STAGE.run(Article("g", 1, row["id"], row["text"], row["title"])).sentences:
+            found.add((row["id"], s.start, s.end))
+    assert len(wanted & found) / len(wanted) >= 0.995
+    assert len(found - wanted) <= len(wanted) * 0.005
+
+
+def test_offsets_on_real_articles(shared):
+    for path in sorted((SHARED / "articles").glob("*.txt")):
+        assert len(run(path.read_text(encoding="utf-8")).sentences) >= 8
+
+
+def test_offsets_on_two_thousand_crawled_articles(shared):
+    with lzma.open(SHARED / "corpora" / "news.jsonl.xz", "rt", encoding="utf-8") as lines:
+        for line in islice(lines, 0, 57_000, 28):
+            run(json.loads(line)["text"])
