@@ -102,28 +102,17 @@ def evaluate(
 ) -> None:
     """Score a model beside the baselines, with intervals."""
     from netral.config import load_config
+    from netral.tables import print_table
     from training.assess import evaluate as run
     from training.report import table_rows, verdict
 
     found = run(model, data, out, load_config(config, overrides), split=split, overwrite=overwrite)
     if found.get("unchanged"):
         _say(f"evaluate: {out} is up to date, nothing to do")
-    _table(table_rows(found))
+    print_table(table_rows(found))
     for line in verdict(found):
         _say(line)
     _say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.md")
-
-
-def _table(rows: list[list[str]]) -> None:
-    from rich.box import ASCII2, SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
-    table = Table(*rows[0], box=SIMPLE if sys.stderr.isatty() else ASCII2)
-    for row in rows[1:]:
-        table.add_row(*row)
-    console.print(table)
 
 
 @app.command()

@@ -80,7 +80,8 @@ class TfidfBaseline:
 
     def scores(self, sentences: Sequence[str]) -> np.ndarray:
         """Return probabilities of shape (sentences, labels)."""
-        return np.asarray(self._pipeline.predict_proba([model_text(s) for s in sentences]))
+        # With a single label scikit-learn returns a column for "no" before the one for "yes".
+        return np.asarray(self._pipeline.predict_proba([model_text(s) for s in sentences]))[:, -len(self._labels) :]
 
     def predict(self, sentences: Sequence[str]) -> np.ndarray:
         """Return 0/1 of shape (sentences, labels)."""

@@ -101,7 +101,7 @@ def parquet_schema(labels: Iterable[str]) -> pa.Schema:
             pa.field("start", pa.int64(), nullable=False),
             pa.field("end", pa.int64(), nullable=False),
             pa.field("sentence", pa.string(), nullable=False),
-            pa.field("labels", pa.list_(pa.string()), nullable=False),
+            pa.field("labels", pa.list_(pa.field("element", pa.string())), nullable=False),
             pa.field("scores", pa.struct([pa.field(label, pa.float64()) for label in labels]), nullable=False),
             pa.field("model", pa.string(), nullable=False),
             pa.field("truncated", pa.bool_(), nullable=False),

@@ -206,16 +206,21 @@ def test_any_json_value_is_an_article_or_a_reject(tmp_path_factory, value):
     assert isinstance(row, Article | Reject)
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
-    class Stop(Exception):
-        pass
+class Stop(Exception):
+    pass
 
-    with pytest.raises(Stop), replacing_file(tmp_path / "a") as beside:
-        beside.write_text("half")
+
+def _write_half(context, name=""):
+    with context as beside:
+        (beside / name if name else beside).write_text("half")
         raise Stop
-    with pytest.raises(Stop), replacing_folder(tmp_path / "b") as folder:
-        (folder / "x").write_text("half")
-        raise Stop
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    with pytest.raises(Stop):
+        _write_half(replacing_file(tmp_path / "a"))
+    with pytest.raises(Stop):
+        _write_half(replacing_folder(tmp_path / "b"), "x")
     assert list(tmp_path.iterdir()) == []
 
 

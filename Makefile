@@ -1,0 +1,47 @@
+# Everything starts here: `make demo` runs the main job, `make test` the tests. Both install what they need first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+# Your own articles: make demo ARTICLES=path/to/folder
+ARTICLES ?= examples/articles
+RECIPE := configs/recipes/mini.yaml
+
+.PHONY: demo test check bench format install clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	@touch $@
+
+demo: install
+	$(BIN)/netral prepare data/gold/articles.jsonl -c $(RECIPE) --out $(DEMO)/data --overwrite
+	$(BIN)/netral train -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/model --resume --overwrite
+	$(BIN)/netral evaluate $(DEMO)/model -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/report --overwrite
+	$(BIN)/netral label $(ARTICLES) --model $(DEMO)/model --out $(DEMO)/labelled.jsonl --overwrite
+	@$(BIN)/python -m training.demo_summary $(DEMO)
+
+test: install
+	$(BIN)/python -m pytest -q
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/netral config check configs/*.yaml configs/*/*.yaml
+
+bench: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python -m inference.bench
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,130 @@
+"""The `netral` command as a user types it, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from support import ROOT, read_jsonl, write_jsonl
+
+ENV = {**os.environ, "COLUMNS": "200"}
+
+
+def netral(*args, stdin=None, env=None):
+    command = [sys.executable, "-c", "from netral.cli import main; main()", *map(str, args)]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, env={**ENV, **(env or {})}, timeout=300, cwd=ROOT)
+
+
+def test_version_and_help():
+    assert netral("--version").stdout.startswith("netral ")
+    text = netral("--help").stdout
+    assert all(name in text for name in ("prepare", "train", "evaluate", "label", "split", "config"))
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom netral.cli import app\nfrom typer.testing import CliRunner\n"
+        "CliRunner().invoke(app, ['--help'])\n"
+        "print([m for m in ('torch', 'transformers', 'pyarrow', 'datasets', 'numpy', 'pydantic', 'sklearn') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == "[]"
+
+
+def test_packages_shared_by_both_stages_are_light():
+    code = "import sys, netral.config, netral.io.readers, netral.io.writers, netral.text, netral.model_folder, inference.job\n"
+    code += "print([m for m in ('torch', 'transformers', 'datasets', 'sklearn', 'evaluate', 'accelerate') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == "[]"
+
+
+def test_a_batch_node_needs_no_training_extra(tmp_path, tiny_model):
+    """`netral label` runs with the packages of the training extra hidden."""
+    write_jsonl(tmp_path / "a.jsonl", [{"sentence": "ASN harus netral."}])
+    code = (
+        "import sys\n"
+        "for name in ('datasets', 'evaluate', 'sklearn', 'accelerate', 'scipy'): sys.modules[name] = None\n"
+        "sys.argv = ['netral', *sys.argv[1:]]\nfrom netral.cli import main\nmain()"
+    )
+    args = ["label", str(tmp_path / "a.jsonl"), "--model", str(tiny_model), "--out", str(tmp_path / "o.jsonl")]
+    found = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, cwd=ROOT)
+    assert found.returncode == 0, found.stderr
+    assert len(read_jsonl(tmp_path / "o.jsonl")) == 1
+
+
+def test_label_from_stdin_to_stdout(tiny_model):
+    lines = '{"sentence":"ASN harus netral.","id":"a"}\n{"text":"Ia pergi. Mereka datang.","id":"b"}\nrubbish\n'
+    found = netral("label", "-", "--out", "-", "--model", tiny_model, "--backend", "fake", stdin=lines)
+    assert found.returncode == 0
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [row["sentence_id"] for row in rows] == ["a", "b:1", "b:2"]
+    assert "not_json" in found.stderr
+    assert "-:3" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["label", "missing.txt", "--out", "o.jsonl"], "missing.txt"),
+        (["label", "README.md", "--out", "o.jsonl"], "not a format"),
+        (["label", "examples/articles", "--out", "OUT", "--model", "nowhere"], "nowhere"),
+        (["label", "examples/articles", "--out", "OUT", "--model", "configs"], "not a netral model folder"),
+        (["label", "examples/articles", "--out", "OUT", "--backend", "abacus"], "abacus"),
+        (["label", "examples/articles", "--out", "OUT", "--set", "label.batch_token=3"], "label.batch_tokens"),
+        (["label", "examples/articles", "--out", "README.md/x.jsonl", "--backend", "fake"], "README.md"),
+        (["label", "-", "examples/articles", "--out", "OUT"], "mixed"),
+        (["split", "examples/articles", "--out", "o.parquet"], "JSON lines"),
+        (["train", "-c", "missing.yaml", "--out", "OUT"], "missing.yaml"),
+        (["train", "-c", "configs/recipes/mini.yaml", "--data", "configs", "--out", "OUT"], "no prepared data set"),
+        (["evaluate", "configs", "--out", "OUT"], "not a netral model folder"),
+        (["prepare", "examples/articles", "--out", "OUT"], "no sentence with a gold label"),
+        (["config", "check", "README.md"], "README.md"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_mistakes_end_with_a_message_and_code_2(tmp_path, args, message):
+    args = [str(tmp_path / "out.jsonl") if arg == "OUT" else arg for arg in args]
+    found = netral(*args)
+    assert found.returncode == 2
+    assert message in found.stderr
+    assert "Traceback" not in found.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_exists_is_refused(tmp_path):
+    (tmp_path / "o.jsonl").write_text("mine\n")
+    found = netral("label", "examples/articles", "--out", tmp_path / "o.jsonl", "--backend", "fake")
+    assert found.returncode == 2
+    assert "--overwrite" in found.stderr
+    assert (tmp_path / "o.jsonl").read_text() == "mine\n"
+
+
+def test_a_full_disk_is_no_traceback(tmp_path):
+    found = netral("split", "examples/articles", "--out", "/dev/full/x.jsonl")
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+
+
+def test_config_commands():
+    shown = netral("config", "show", "-c", "configs/recipes/mini.yaml", "--set", "train.epochs=2").stdout
+    assert "epochs: 2" in shown
+    assert netral("config", "check", *sorted(map(str, (ROOT / "configs").rglob("*.yaml")))).returncode == 0
+    assert json.loads(netral("config", "schema").stdout)["title"] == "Config"
+
+
+def test_the_whole_way_through_the_command_line(tmp_path, small_articles, tiny_encoder):
+    gold = f"prepare.gold={ROOT / 'data/gold/labels.jsonl'}"
+    tiny = ["-c", "configs/recipes/tiny.yaml", "--set", gold, "--set", f"model.encoder={tiny_encoder}"]
+    steps = [
+        ["prepare", small_articles, *tiny, "--out", tmp_path / "data"],
+        ["train", *tiny, "--data", tmp_path / "data", "--out", tmp_path / "model"],
+        ["evaluate", tmp_path / "model", *tiny, "--data", tmp_path / "data", "--out", tmp_path / "report"],
+        ["label", "examples/articles", "--model", tmp_path / "model", "--out", tmp_path / "labelled.jsonl"],
+    ]
+    for step in steps:
+        found = netral(*step)
+        assert found.returncode == 0, found.stderr
+    for step in steps:
+        assert "nothing to do" in netral(*step).stderr
+    summary = subprocess.run([sys.executable, "-m", "training.demo_summary", str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    assert "macro F1" in summary.stdout
+    assert "sentences per second" in summary.stdout

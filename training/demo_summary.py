@@ -1,0 +1,32 @@
+"""Prints what `make demo` made: the figures, and where everything lies."""
+
+import json
+import sys
+from pathlib import Path
+
+from netral.tables import print_table
+from training.report import table_rows, verdict
+
+
+def main(folder: Path) -> None:
+    """Print the summary of a demo folder."""
+    report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
+    labelled = json.loads((folder / "labelled.summary.json").read_text(encoding="utf-8"))
+    data, counts = report["data"], labelled["counts"]
+    print(f"\nF1 on the held-out test split ({data['sentences']} sentences of {data['articles']} articles), with 95 % intervals")
+    print_table(table_rows(report), stderr=False)
+    print("\n".join(verdict(report)))
+    print(f"Speed: {report['speed']['sentences_per_second']:.0f} sentences per second on this machine ({report['speed']['backend']}).")
+    print(f"Labelled {counts['sentences_out']} sentences of {counts['articles']} articles.\n")
+    for name, what in (
+        ("data", "the data set, with leak_audit.json and rejects.jsonl"),
+        ("model", "the fine-tuned model (embedded encoder, not IndoBERT)"),
+        ("report/report.md", "the evaluation; errors.jsonl beside it"),
+        ("labelled.jsonl", "the labelled articles, one sentence a line"),
+    ):
+        print(f"  {(folder / name).as_posix():<28}  {what}")
+    print("\nLabel your own: make demo ARTICLES=folder, or .venv/bin/netral label folder --out labelled.jsonl")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
