@@ -54,42 +54,37 @@ class Summary:
 
 
 class _Outputs:
-    """Opens the output files of a job beside their final names; they appear all at once at the end."""
+    """Opens the output files of a job beside their final names; they appear at the end, when all went well."""
 
-    def __init__(self, out: str, labels: Sequence[str] | None, stack: ExitStack, rejects: str | None) -> None:
-        self._stack, self._labels, self._part = stack, labels, 0
-        self.folder: Path | None = None
-        self._parts: list[RowWriter] = []
+    def __init__(self, out: str, labels: Sequence[str], rejects: str | None, stack: ExitStack) -> None:
+        self._out, self._labels, self._stack = out, labels, stack
         self._rows = 0
-        reject_path, self._summary_path = sidecars(out, rejects)
-        if is_folder(out):
-            self.folder = stack.enter_context(replacing_folder(Path(out)))
-            self._reject_path = self.folder / "rejects.jsonl"
-            self._summary_path = self.folder / RUN_FILE
-        elif reject_path is not None:
-            self._reject_path = stack.enter_context(replacing_file(reject_path))
-            if self._summary_path is not None:
-                self._summary_path = stack.enter_context(replacing_file(self._summary_path))
-        else:
-            self._reject_path = Path("/dev/null")
-        self._to_stderr = reject_path is None and self.folder is None
-        self._rejects = None if self._to_stderr else JsonlWriter(self._reject_path)
-        self._out = out
-        self._writer: RowWriter = self._open()
+        self._folder = stack.enter_context(replacing_folder(Path(out))) if is_folder(out) else None
+        reject_path, summary_path = sidecars(out, rejects)
+        self._summary = self._place(summary_path)
+        self._rejects = JsonlWriter(self._place(reject_path) or Path()) if reject_path else None
+        self._writer = self._open(0)
 
-    def _open(self) -> RowWriter:
+    def _place(self, path: Path | None) -> Path | None:
+        """Return where to write what shall end up at ``path``: in the new folder, or beside it."""
+        if path is None:
+            return None
+        if self._folder is not None and path.parent == Path(self._out):
+            return self._folder / path.name
+        return self._stack.enter_context(replacing_file(path))
+
+    def _open(self, part: int) -> RowWriter:
         if self._out == STDIN:
             return JsonlWriter(STDIN)
-        if self.folder is not None:
-            return ParquetWriter(self.folder / f"part-{self._part:05d}.parquet", self._labels or ())
+        if self._folder is not None:
+            return ParquetWriter(self._folder / f"part-{part:05d}.parquet", self._labels)
         beside = self._stack.enter_context(replacing_file(Path(self._out)))
-        return ParquetWriter(beside, self._labels or ()) if self._out.endswith(".parquet") else JsonlWriter(beside)
+        return ParquetWriter(beside, self._labels) if self._out.endswith(".parquet") else JsonlWriter(beside)
 
     def write(self, row: dict[str, Any]) -> None:
-        if self.folder is not None and self._rows and self._rows % _PART_ROWS == 0:
+        if self._folder is not None and self._rows and self._rows % _PART_ROWS == 0:
             self._writer.close()
-            self._part += 1
-            self._writer = self._open()
+            self._writer = self._open(self._rows // _PART_ROWS)
         self._writer.write(row)
         self._rows += 1
 
@@ -99,27 +94,44 @@ class _Outputs:
         else:
             print(f"rejected {reject.file}:{reject.row}: {reject.reason}: {reject.detail}", file=sys.stderr)
 
+    def flush(self) -> None:
+        """Let a reader of standard output have the rows written so far."""
+        if self._out == STDIN:
+            sys.stdout.flush()
+
     def close(self, summary: dict[str, Any]) -> None:
         self._writer.close()
         if self._rejects is not None:
             self._rejects.close()
-        if self._summary_path is not None:
-            write_json(self._summary_path, summary)
+        if self._summary is not None:
+            write_json(self._summary, summary)
 
 
 def is_folder(out: str) -> bool:
-    """Tell whether an output name means a folder of Parquet parts."""
-    return out != STDIN and (out.endswith("/") or Path(out).is_dir() or Path(out).suffix not in (".jsonl", ".parquet"))
+    """Tell whether an output name means a folder of Parquet parts.
+
+    Raises:
+        NetralError: The name has a suffix that is no output format.
+    """
+    path = Path(out)
+    if out == STDIN or path.suffix in (".jsonl", ".parquet"):
+        return out != STDIN and (out.endswith("/") or path.is_dir())
+    if path.suffix and not out.endswith("/") and not path.is_dir():
+        raise NetralError(
+            f"{out}: not an output format", "name it OUT.jsonl, OUT.parquet, a folder with / at the end, or - for standard output"
+        )
+    return True
 
 
 def sidecars(out: str, rejects: str | None = None) -> tuple[Path | None, Path | None]:
-    """Return where rejects and summary of a file output go; None for standard output without ``rejects``."""
-    if out == STDIN:
-        return (Path(rejects) if rejects else None), None
+    """Return where rejects and summary go; None where standard output has no place for them."""
     path = Path(out)
+    own = Path(rejects) if rejects else None
+    if out == STDIN:
+        return own, None
     if is_folder(out):
-        return path / "rejects.jsonl", path / RUN_FILE
-    return Path(rejects) if rejects else path.with_suffix(".rejects.jsonl"), path.with_suffix(".summary.json")
+        return own or path / "rejects.jsonl", path / RUN_FILE
+    return own or path.with_suffix(".rejects.jsonl"), path.with_suffix(".summary.json")
 
 
 def label(
@@ -154,7 +166,7 @@ def label(
     begun = time.monotonic()
     summary = Summary()
     with ExitStack() as stack:
-        outputs = _Outputs(out, folder.labels, stack, rejects)
+        outputs = _Outputs(out, folder.labels, rejects, stack)
         progress = stack.enter_context(Progress("label", "sentences"))
         sentences = _sentences(read_inputs(inputs, config.read, exclude=_path(out)), stage, summary, outputs)
         for window in _windows(sentences, config.label.window):
@@ -163,6 +175,7 @@ def label(
                 summary.truncated += prediction.truncated
                 summary.labels.update(prediction.labels)
                 outputs.write(output_row(sentence, prediction, folder.fingerprint))
+            outputs.flush()
             progress.advance(len(window))
         _refuse_nothing(summary, inputs)
         found = _finished("label", wanted, settings, summary, begun) | {"backend": predictor.backend}
@@ -187,7 +200,7 @@ def split(
     begun = time.monotonic()
     summary = Summary()
     with ExitStack() as stack:
-        outputs = _Outputs(out, None, stack, rejects)
+        outputs = _Outputs(out, (), rejects, stack)
         drops = stack.enter_context(JsonlWriter(stack.enter_context(replacing_file(Path(dropped))))) if dropped else None
         progress = stack.enter_context(Progress("split", "sentences"))
         rows = read_inputs(inputs, config.read, exclude=_path(out))

@@ -88,6 +88,7 @@ class DecisionSettings(_Section):
     """How logits become probabilities and labels."""
 
     calibration: Literal["platt", "none"] = "platt"
+    no_label_share: float | None = Field(default=0.8, gt=0, lt=1)
     bootstrap_samples: int = Field(default=500, ge=1)
 
 

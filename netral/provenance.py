@@ -46,8 +46,8 @@ def fingerprint(stage: str, settings: Any, inputs: Iterable[tuple[str, str]]) ->
 
 
 def libraries() -> dict[str, str]:
-    """Return the versions of the libraries that can change a result."""
-    found = {"python": platform.python_version(), "netral": metadata.version("netral")}
+    """Return the versions of netral's code and of the libraries that can change a result."""
+    found = {"python": platform.python_version(), "netral": metadata.version("netral"), "netral code": code_digest()[:16]}
     for name in _LIBRARIES:
         try:
             found[name] = metadata.version(name)

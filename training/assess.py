@@ -86,7 +86,7 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
 def _baselines(data: Path, held: LabelledSentences, labels: Sequence[str], config: Config) -> dict[str, np.ndarray]:
     train, validation = load_split(data, "train", labels), load_split(data, "validation", labels)
     tfidf = TfidfBaseline(labels, config.evaluate.seed).fit(
-        train.sentences, train.truth, validation.sentences, validation.truth, validation.articles, config.decision.bootstrap_samples
+        train.sentences, train.truth, validation.sentences, validation.truth, validation.articles, config.decision
     )
     return {"rules": rule_baseline(held.sentences, labels), "tfidf": tfidf.predict(held.sentences)}
 

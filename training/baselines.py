@@ -9,8 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
+from netral.config import DecisionSettings
 from netral.text import model_text
-from training.decision import best_threshold
+from training.decision import best_threshold, sentence_weights
 
 _WHO = (
     r"\b(?:asn|pns|pppk|aparatur|abdi negara|pegawai|honorer|tenaga kontrak|kepala desa|kades|perangkat desa|lurah|camat|tni|polri|prajurit"
@@ -68,13 +69,22 @@ class TfidfBaseline:
         self._thresholds = np.full(len(labels), 0.5)
 
     def fit(
-        self, train: Sequence[str], truth: np.ndarray, validation: Sequence[str], held: np.ndarray, articles: Sequence[str], samples: int
+        self,
+        train: Sequence[str],
+        truth: np.ndarray,
+        validation: Sequence[str],
+        held: np.ndarray,
+        articles: Sequence[str],
+        settings: DecisionSettings,
     ) -> "TfidfBaseline":
-        """Fit on train, then choose one threshold per label on validation."""
+        """Fit on train, then choose one threshold per label on validation, by the rule that the model's are chosen by."""
         self._pipeline.fit([model_text(s) for s in train], truth)
-        scores = self.scores(validation)
+        scores, weights = self.scores(validation), sentence_weights(held, settings.no_label_share)
         self._thresholds = np.array(
-            [best_threshold(scores[:, k], held[:, k], articles, samples, self._seed) for k in range(len(self._labels))]
+            [
+                best_threshold(scores[:, k], held[:, k], weights, articles, settings.bootstrap_samples, self._seed)
+                for k in range(len(self._labels))
+            ]
         )
         return self
 

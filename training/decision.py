@@ -28,8 +28,21 @@ def platt(logits: np.ndarray, truth: np.ndarray) -> Calibration:
     return Calibration(slope=round(float(slope), 6), offset=round(float(offset), 6))
 
 
-def best_threshold(scores: np.ndarray, truth: np.ndarray, articles: Sequence[str], samples: int, seed: int) -> float:
-    """Choose the threshold with the highest F1 on average over bootstrap samples of articles.
+def sentence_weights(truth: np.ndarray, no_label_share: float | None) -> np.ndarray:
+    """Return a weight per sentence under which the share of sentences without a label is ``no_label_share``.
+
+    Annotated data hold labelled sentences far more often than a crawl does; thresholds chosen on them unweighted let
+    through too much.
+    """
+    empty = truth.sum(axis=1) == 0
+    if no_label_share is None or empty.all() or not empty.any():
+        return np.ones(len(truth))
+    wanted = no_label_share / (1 - no_label_share) * (~empty).sum() / empty.sum()
+    return np.where(empty, wanted, 1.0)
+
+
+def best_threshold(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray, articles: Sequence[str], samples: int, seed: int) -> float:
+    """Choose the threshold with the highest weighted F1 on average over bootstrap samples of articles.
 
     Averaging smooths the jagged curve of a small split, whose single highest point often is an accident.
     Without a positive there is nothing to choose by: 0.5.
@@ -38,15 +51,14 @@ def best_threshold(scores: np.ndarray, truth: np.ndarray, articles: Sequence[str
         return 0.5
     ids = {article: i for i, article in enumerate(dict.fromkeys(articles))}
     owner = np.array([ids[article] for article in articles])
-    given = scores[None, :] >= _GRID[:, None]
-    hits, chosen = np.zeros((len(_GRID), len(ids))), np.zeros((len(_GRID), len(ids)))
-    positives = np.bincount(owner, weights=truth, minlength=len(ids))
-    for k in range(len(_GRID)):
-        hits[k] = np.bincount(owner, weights=given[k] * truth, minlength=len(ids))
-        chosen[k] = np.bincount(owner, weights=given[k], minlength=len(ids))
-    weights = np.random.default_rng(seed).multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=samples)
-    f1 = 2 * (weights @ hits.T) / np.maximum(weights @ (chosen + positives).T, 1)
-    curve = f1.mean(axis=0)
+    given = (scores[None, :] >= _GRID[:, None]) * weights
+
+    def per_article(values: np.ndarray) -> np.ndarray:
+        return np.array([np.bincount(owner, weights=row, minlength=len(ids)) for row in np.atleast_2d(values)])
+
+    resamples = np.random.default_rng(seed).multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=samples)
+    hits, total = per_article(given * truth), per_article(given) + per_article(truth * weights)
+    curve = (2 * (resamples @ hits.T) / np.maximum(resamples @ total.T, 1e-9)).mean(axis=0)
     best = np.flatnonzero(curve >= curve.max() - 1e-12)
     return float(_GRID[best[len(best) // 2]])
 
@@ -56,12 +68,13 @@ def choose_decision(
 ) -> Decision:
     """Return calibration and thresholds for validation logits of shape (sentences, labels)."""
     calibration, thresholds = {}, {}
+    weights = sentence_weights(truth, settings.no_label_share)
     for k, label in enumerate(labels):
         z = logits[:, k].astype(np.float64)
         fitted = platt(z, truth[:, k]) if settings.calibration == "platt" else Calibration()
         scores = 1 / (1 + np.exp(-np.clip(fitted.slope * z + fitted.offset, -60, 60)))
         calibration[label] = fitted
-        thresholds[label] = best_threshold(scores, truth[:, k], articles, settings.bootstrap_samples, seed)
+        thresholds[label] = best_threshold(scores, truth[:, k], weights, articles, settings.bootstrap_samples, seed)
     return Decision(
         labels=list(labels),
         calibration=calibration,
@@ -70,6 +83,7 @@ def choose_decision(
             "split": "validation",
             "sentences": len(truth),
             "articles": len(set(articles)),
+            "no_label_share": settings.no_label_share,
             "positives": {label: int(truth[:, k].sum()) for k, label in enumerate(labels)},
         },
     )

@@ -73,7 +73,7 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
         trainer.add_callback(_ProgressCallback(progress))
         trainer.train(resume_from_checkpoint=resume_from)
     seconds = time.monotonic() - begun
-    run = {
+    run: dict[str, Any] = {
         "stage": "train",
         "fingerprint": wanted,
         "settings": config.model_dump(),
@@ -92,6 +92,8 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
         "resumed": resume_from is not None,
         "libraries": libraries(),
     }
+    # Where the label file lies on this machine is nobody else's business.
+    run["settings"]["prepare"]["gold"] = Path(config.prepare.gold).name if config.prepare.gold else None
     with replacing_folder(out) as folder:
         _write_model(folder, trainer.model, tokenizer, config)
         decision = _decide(folder, validation, config)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -72,6 +73,7 @@ def test_label_from_stdin_to_stdout(tiny_model):
         (["label", "examples/articles", "--out", "OUT", "--set", "label.batch_token=3"], "label.batch_tokens"),
         (["label", "examples/articles", "--out", "README.md/x.jsonl", "--backend", "fake"], "README.md"),
         (["label", "-", "examples/articles", "--out", "OUT"], "mixed"),
+        (["label", "examples/articles", "--out", "o.json", "--backend", "fake"], "not an output format"),
         (["split", "examples/articles", "--out", "o.parquet"], "JSON lines"),
         (["train", "-c", "missing.yaml", "--out", "OUT"], "missing.yaml"),
         (["train", "-c", "configs/recipes/mini.yaml", "--data", "configs", "--out", "OUT"], "no prepared data set"),
@@ -102,6 +104,34 @@ def test_a_full_disk_is_no_traceback(tmp_path):
     found = netral("split", "examples/articles", "--out", "/dev/full/x.jsonl")
     assert found.returncode == 2
     assert "Traceback" not in found.stderr
+
+
+def test_interrupting_leaves_nothing_and_exits_with_130(tmp_path, tiny_model):
+    """The reader has one row, so the job is under way; then Ctrl-C."""
+    args = ["label", "-", "--out", "-", "--model", str(tiny_model), "--backend", "fake", "--rejects", str(tmp_path / "r.jsonl")]
+    command = [sys.executable, "-c", "from netral.cli import main; main()", *args, "--set", "label.window=1"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ENV)
+    process.stdin.write('{"sentence":"ASN netral."}\n' * 3)
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["sentence"] == "ASN netral."
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tiny_model):
+    args = ["label", "-", "--out", "-", "--model", str(tiny_model), "--backend", "fake", "--set", "label.window=1"]
+    command = [sys.executable, "-c", "from netral.cli import main; main()", *args]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ENV)
+    process.stdin.write('{"sentence":"ASN netral."}\n' * 100)
+    process.stdin.flush()
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.close()
+    assert "Traceback" not in process.stderr.read()
+    process.wait()
 
 
 def test_config_commands():

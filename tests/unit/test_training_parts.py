@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score, f1_score, precision_recall_
 
 from netral.config import DecisionSettings, TrainSettings
 from training.baselines import TfidfBaseline, rule_baseline
-from training.decision import best_threshold, choose_decision, platt
+from training.decision import best_threshold, choose_decision, platt, sentence_weights
 from training.metrics import ArticleBootstrap, average_precision_of, scores_of
 from training.near_duplicates import closest_across, group_articles
 from training.partition import SPLITS, partition
@@ -144,8 +144,18 @@ def test_threshold_separates_and_falls_back():
     scores = np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
     truth = np.array([0, 0, 0, 1, 1, 1])
     articles = list("abcdef")
-    assert 0.3 < best_threshold(scores, truth, articles, 100, 0) <= 0.7
-    assert best_threshold(scores, truth * 0, articles, 100, 0) == 0.5
+    assert 0.3 < best_threshold(scores, truth, np.ones(6), articles, 100, 0) <= 0.7
+    assert best_threshold(scores, truth * 0, np.ones(6), articles, 100, 0) == 0.5
+
+
+def test_a_rarer_label_gets_a_higher_threshold():
+    rng = np.random.default_rng(0)
+    truth = np.repeat([1, 0], 300)
+    scores = np.clip(rng.normal(np.where(truth, 0.65, 0.35), 0.15), 0, 1)
+    articles = [str(i) for i in range(600)]
+    found = [best_threshold(scores, truth, sentence_weights(truth[:, None], share), articles, 100, 0) for share in (None, 0.5, 0.8, 0.95)]
+    assert found[0] == found[1] < found[2] < found[3]
+    assert sentence_weights(truth[:, None], 0.8)[truth == 0].sum() == pytest.approx(4 * 300)
 
 
 def test_decision_is_complete():
@@ -181,7 +191,7 @@ def test_rules_know_the_easy_cases():
 def test_tfidf_learns():
     sentences = ["ASN harus netral", "harga cabai naik", "ASN wajib netral", "cabai turun harga"] * 10
     truth = np.array([[1], [0], [1], [0]] * 10)
-    model = TfidfBaseline(["w"], 13).fit(sentences, truth, sentences, truth, [str(i) for i in range(40)], 50)
+    model = TfidfBaseline(["w"], 13).fit(sentences, truth, sentences, truth, [str(i) for i in range(40)], DecisionSettings())
     assert (model.predict(["ASN netral", "harga naik"]) == [[1], [0]]).all()
 
 
