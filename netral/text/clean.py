@@ -41,6 +41,7 @@ LINE_RULES: dict[str, str] = {
         r"\(?\s*(?:pewarta|editor|reporter|penulis|jurnalis|wartawan|uploader|redaktur|kontributor|laporan|penyunting"
         r"|author|oleh|sumber)\s*:.*|\((?:ditulis|disunting) oleh [^()]*\)|hasil periksa fakta .*"
     ),
+    "references": r"[=\s]*(?:referensi|rujukan)\s*:.*",
     "sign_off": r"[(\[]\s*(?:[a-z]{1,5}|\*+)(?:\s?[/\-]\s?[a-z\d]{1,5}){0,3}\s*[)\]]\.?",
     "copyright": r"(?:copyright|hak cipta|©|\(c\)).*|all rights reserved.*|dilarang (?:keras )?(?:mengambil|menyalin|mengutip) .*",
     "pager": r"(?:halaman|laman|page)\s*(?:selanjutnya|berikutnya)?(?:\s*:?\s*\d+)(?:[\s|/]*(?:\d+|dari|of|selanjutnya|berikutnya|next|semua))*"
@@ -78,11 +79,12 @@ INLINE_RULES: dict[str, str] = {
     "advertisement": rf"{_SENTENCE_END}(?:ADVERTISEMENT|Advertisement|SCROLL TO (?:CONTINUE|RESUME)(?: WITH)? CONTENT|Scroll to continue(?: with content)?"
     r"|Gulir untuk (?:lanjut|melanjutkan) membaca)(?:\s*(?:SCROLL TO (?:CONTINUE|RESUME)(?: WITH)? CONTENT|Scroll to continue(?: with content)?))?",
     "byline": rf"{_SENTENCE_END}(?:Pewarta|Editor|Reporter|Penulis|Uploader|Redaktur|Penyunting)\s?:\s.{{0,200}}$",
+    "references": rf"(?:{_SENTENCE_END}|(?<=\s))=*\s?(?:={{3,}}\s?(?:Referensi|Sumber)|REFERENSI|Referensi)\s?:\s.{{0,2000}}$",
     "copyright": rf"{_SENTENCE_END}(?:(?:COPYRIGHT|Copyright|Hak [Cc]ipta)\s?(?:©|\(c\)|ANTARA|\d)|©\s?\d{{4}}).{{0,200}}$",
     "tags": rf"{_SENTENCE_END}(?:Tags?|TAGS?|Topik|Kata Kunci)\s?:\s.{{0,300}}$",
     "follow": rf"{_SENTENCE_END}(?:Cek|Ikuti|Dapatkan|Baca)\s(?:[Bb]erita|[Ww]hats[Aa]pp|[Uu]pdate|[Ii]nformasi|[Aa]rtikel)\b.{{0,120}}"
     r"(?:Google News|[Cc]hannel|WhatsApp|Telegram)\b.{0,60}$",
-    "pager": rf"{_SENTENCE_END}(?:Simak |Baca |Berita )?(?:[Ss]elengkapnya|[Hh]alaman) (?:di |ada di )?(?:[Hh]alaman )?(?:[Ss]elanjutnya|[Bb]erikutnya|\d+ \d+).{{0,60}}$",
+    "pager": rf"{_SENTENCE_END}(?:Simak |Baca |Berita )?(?:[Ss]elengkapnya|[Hh]alaman):? (?:di |ada di )?(?:[Hh]alaman )?(?:[Ss]elanjutnya|[Bb]erikutnya|\d+ \d+).{{0,60}}$",
     "share": rf"{_SENTENCE_END}(?:Bagikan|Share)\s?:?\s(?:(?:{_SHARE}|Facebook|Twitter|X|WhatsApp|Telegram)[\s,|/]*)+$",
     # "(ags/ref)" anywhere behind a full stop; a single "(ref)" only at the end of a line, where it can be no aside.
     "sign_off": r"(?<=[.!?\"”\]])\s{0,3}\*{0,3}\s?[(\[]\s?[a-zA-Z]{2,5}(?:\s?[/\-]\s?[a-zA-Z\d]{1,5}){1,3}\s?[)\]]\.?"

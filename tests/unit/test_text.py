@@ -47,6 +47,7 @@ DROPPED_LINES = [
     ("Pewarta: Budi Santoso", "byline"),
     ("Editor: Siti", "byline"),
     ("(ags/ref)", "sign_off"),
+    ("===== Referensi: https://warta.example/1", "references"),
     ("COPYRIGHT © ANTARA 2024", "copyright"),
     ("Halaman 1 2 3 Selanjutnya", "pager"),
     ("Selanjutnya »", "pager"),
@@ -77,6 +78,8 @@ def test_line_rules_drop_their_line_and_only_that(line, rule):
         (f"{BODY} Advertisement Ia hadir.", [BODY, "Ia hadir."], ["advertisement"]),
         (f"{BODY} [Gambas:Video Warta] (ags/ref)", [BODY], ["embed", "sign_off"]),
         (f"{BODY} (Ref)", [BODY], ["sign_off"]),
+        (f"{BODY} ===== Referensi: https://warta.example/1 https://warta.example/2", [BODY], ["references"]),
+        (f"{BODY} Halaman: 1 2 Selanjutnya", [BODY], ["pager"]),
         (f"{BODY}Pewarta: Budi SantosoEditor: Siti COPYRIGHT © WARTA 2024", [BODY], ["byline"]),
     ],
 )
