@@ -76,14 +76,25 @@ class TorchBackend:
         self._torch = torch
         self._device = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
         try:
-            model: Any = AutoModelForSequenceClassification.from_pretrained(
-                folder.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
+            model, loading = AutoModelForSequenceClassification.from_pretrained(
+                folder.path,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise NetralError(
                 f"{folder.path}: the weights cannot be loaded ({error})", "train the model again, or copy the folder again"
             ) from None
-        self._model = model.to(self._device).eval()
+        # What is missing would be filled with random numbers, differently in every run.
+        unfit = sorted(map(str, [*loading["missing_keys"], *loading["mismatched_keys"], *loading["unexpected_keys"]]))
+        if unfit:
+            raise NetralError(
+                f"{folder.path}: the weights do not fit config.json ({unfit[0]})", "copy the whole folder again, or train again"
+            )
+        self._model: Any = model.to(self._device).eval()
 
     def logits(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         """Run the model without gradients."""

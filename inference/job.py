@@ -13,7 +13,7 @@ from typing import Any
 from inference.predictor import DEFAULT_MODEL, Predictor
 from netral.config import Config
 from netral.errors import NetralError
-from netral.io.paths import STDIN, expand_inputs, refuse_existing, replacing_file, replacing_folder
+from netral.io.paths import STDIN, expand_inputs, printable, refuse_existing, replacing_file, replacing_folder, shown
 from netral.io.readers import Row, read_inputs
 from netral.io.writers import OUTPUT_SCHEMA, JsonlWriter, ParquetWriter, RowWriter, output_row, reject_row, split_row
 from netral.model_folder import open_model_folder
@@ -131,7 +131,7 @@ def sidecars(out: str, rejects: str | None = None) -> tuple[Path | None, Path | 
         return own, None
     if is_folder(out):
         return own or path / "rejects.jsonl", path / RUN_FILE
-    return own or path.with_suffix(".rejects.jsonl"), path.with_suffix(".summary.json")
+    return own or path.with_name(path.name + ".rejects.jsonl"), path.with_name(path.name + ".summary.json")
 
 
 def label(
@@ -158,7 +158,7 @@ def label(
         "device": device,
         "schema": OUTPUT_SCHEMA,
     }
-    wanted = _check(inputs, out, "label", settings, overwrite)
+    wanted = _check(inputs, out, "label", settings, [rejects], overwrite)
     if wanted.done:
         return {"unchanged": True}
     predictor = Predictor(folder.path, backend=backend, device=device, batch_tokens=config.label.batch_tokens, window=config.label.window)
@@ -194,7 +194,7 @@ def split(
     if out != STDIN and not out.endswith(".jsonl"):
         raise NetralError(f"{out}: split writes JSON lines", "name the output OUT.jsonl, or - for standard output")
     settings = {"read": config.read.model_dump(), "text": config.text.model_dump(), "schema": OUTPUT_SCHEMA}
-    wanted = _check(inputs, out, "split", settings, overwrite)
+    wanted = _check(inputs, out, "split", settings, [rejects, dropped], overwrite)
     if wanted.done:
         return {"unchanged": True}
     begun = time.monotonic()
@@ -225,23 +225,34 @@ def _path(out: str) -> Path | None:
     return None if out == STDIN else Path(out)
 
 
-def _check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any], overwrite: bool) -> _Wanted:
-    """Look for an output that is up to date, and refuse one that is not."""
+def _check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any], extra: Sequence[str | None], overwrite: bool) -> _Wanted:
+    """Look for an output that is up to date, and refuse one that is not.
+
+    ``extra`` are the files that the user named for rejects or drops.
+    """
     if STDIN in inputs and list(inputs) != [STDIN]:
         raise NetralError("-: standard input cannot be mixed with files", "pass - alone")
-    if list(inputs) == [STDIN]:
-        sources: dict[str, str] = {}
-    else:
-        sources = {path.as_posix(): file_digest(path) for path in expand_inputs(inputs, exclude=_path(out))}
-    # The name counts because ids are made from it; the folder it lies in does not.
-    wanted = fingerprint(stage, settings, [(Path(name).name, digest) for name, digest in sources.items()])
-    if out == STDIN:
-        return _Wanted(wanted, sources, False)
-    summary = sidecars(out)[1]
-    done = bool(sources) and Path(out).exists() and summary is not None and is_current(summary, wanted)
-    if not done:
-        refuse_existing(Path(out), overwrite)
-    return _Wanted(wanted, sources, done)
+    paths = [] if list(inputs) == [STDIN] else expand_inputs(inputs, exclude=_path(out))
+    digests = [file_digest(path) for path in paths]
+    sources = dict(zip(map(shown, paths), digests, strict=True))
+    # The order counts because ids of files with one name depend on it; the folder they lie in does not.
+    names = [(f"{i}:{printable(path.name)}", digest) for i, (path, digest) in enumerate(zip(paths, digests, strict=True))]
+    wanted = fingerprint(stage, settings, names)
+    named = [Path(name) for name in extra if name]
+    targets = [path.resolve() for path in (*named, *([] if out == STDIN else [Path(out)]))]
+    if len(set(targets)) < len(targets) or set(targets) & {path.resolve() for path in paths}:
+        raise NetralError(
+            f"{', '.join(map(str, extra))}, {out}: two outputs, or an output and an input, are one file", "name different files"
+        )
+    summary = None if out == STDIN else sidecars(out)[1]
+    present = Path(out).exists() and all(path.exists() for path in named)
+    if sources and summary is not None and present and is_current(summary, wanted):
+        return _Wanted(wanted, sources, True)
+    for path in (*named, *([] if out == STDIN else [Path(out)])):
+        refuse_existing(path, overwrite)
+    if summary is not None and summary.parent != Path(out):
+        summary.unlink(missing_ok=True)  # it tells of an output that is about to be replaced
+    return _Wanted(wanted, sources, False)
 
 
 def _windows(sentences: Iterable[Sentence], size: int) -> Iterator[list[Sentence]]:

@@ -9,15 +9,23 @@ from tokenizers import Tokenizer
 
 from inference.backends import make_backend
 from inference.batching import Batch, make_batches
+from netral.errors import NetralError
 from netral.model_folder import open_model_folder
 from netral.records import Prediction
 from netral.text import model_text
 
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
-SCORE_DECIMALS = 4
+SCORE_DECIMALS = 3
 # The same sentence in another batch gives logits that differ by rounding in the last bits (the size seen is in docs/decisions.md).
 # A score that close to a rounding edge is settled by scoring the sentence alone.
-LOGIT_NOISE = 2e-5
+LOGIT_NOISE = 2e-4
+
+
+def _load_tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the tokenizers library raises bare exceptions
+        raise NetralError(f"{path}: no tokenizer can be read ({error})", "copy the model folder again, or train it again") from None
 
 
 class Predictor:
@@ -53,9 +61,9 @@ class Predictor:
             NetralError: The folder is missing, foreign or damaged, or the backend is not available.
         """
         self.folder = open_model_folder(Path(model) if model is not None else DEFAULT_MODEL)
+        self._tokenizer = _load_tokenizer(self.folder.path / "tokenizer.json")
         self._backend = make_backend(backend, self.folder, device)
         self.backend = self._backend.name
-        self._tokenizer = Tokenizer.from_file(str(self.folder.path / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._batch_tokens, self._window = batch_tokens, window

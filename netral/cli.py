@@ -218,10 +218,6 @@ def main() -> None:
     except NetralError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except BrokenPipeError:
-        # The reader of our output went away (`netral label - --out - | head`); there is nobody left to tell.
-        sys.stderr.close()
-        raise SystemExit(141) from None
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         print(f"error: {name}{error.strerror or error}\n  next: check free space and permissions, then run again", file=sys.stderr)

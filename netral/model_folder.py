@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from netral.config import TextSettings
 from netral.errors import NetralError
@@ -34,7 +34,7 @@ class Decision(BaseModel):
     Attributes:
         labels: Label names in the order of the model's outputs.
         calibration: Platt scaling per label.
-        thresholds: A label is given when its calibrated probability, rounded to four decimals, reaches this.
+        thresholds: A label is given when its calibrated probability, rounded to three decimals, reaches this.
         chosen_on: The split, number of sentences and positives that the values were chosen on.
     """
 
@@ -58,7 +58,7 @@ class ServingText(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     schema_version: Literal[1] = 1
-    max_length: int
+    max_length: int = Field(ge=8)
     text: TextSettings = TextSettings()
 
 

@@ -62,9 +62,11 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def is_current(path: Path, wanted: str) -> bool:
-    """Tell whether a run.json or summary exists and says that it was made from exactly this."""
+    """Tell whether a run.json or summary says that it was made from exactly this, and the files it names are there."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(data, dict) and data.get("fingerprint") == wanted
+    if not isinstance(data, dict) or data.get("fingerprint") != wanted:
+        return False
+    return all((path.parent / name).exists() for name in data.get("files", []))

@@ -75,7 +75,7 @@ class Prediction:
 
     Attributes:
         labels: The labels whose score reaches the threshold, in the model's label order.
-        scores: Calibrated probability per label, rounded to four decimals.
+        scores: Calibrated probability per label, rounded to three decimals.
         truncated: True if the sentence had more tokens than the model reads.
     """
 

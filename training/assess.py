@@ -18,6 +18,7 @@ from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, li
 from training.baselines import TfidfBaseline, rule_baseline
 from training.dataset import LabelledSentences, load_split
 from training.metrics import ArticleBootstrap, average_precision_of, scores_of
+from training.partition import SPLITS
 from training.report import report_markdown
 
 _DIGITS = 4
@@ -32,6 +33,8 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
     folder = open_model_folder(model)
     settings = config.model_dump(include={"evaluate", "decision"}) | {"split": split}
     files = [data / f"{name}.parquet" for name in ("train", "validation", split)]
+    if split not in SPLITS:
+        raise NetralError(f"split {split}: unknown", f"choose one of {', '.join(SPLITS)}")
     missing = next((path for path in files if not path.is_file()), None)
     if missing:
         raise NetralError(f"{data}: no prepared data set, {missing.name} is missing", "make it with `netral prepare INPUT... --out DIR`")
@@ -67,7 +70,7 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
         },
         "systems": {name: _figures(g, held.truth, labels, bootstrap) for name, g in systems.items()},
         "average_precision": _rounded(average_precision_of(scores, held.truth, labels)),
-        "empty_kept": _share(bootstrap, held, given),
+        "empty_kept": _share(held, given),
         "macro_f1_difference": {
             name: _difference(systems["model"], systems[name], held.truth, bootstrap) for name in systems if name != "model"
         },
@@ -78,7 +81,8 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
         write_json(target / "report.json", report)
         (target / "report.md").write_text(report_markdown(report), encoding="utf-8")
         errors = _write_errors(target / "errors.jsonl", held, scores, given, labels)
-        run = {"stage": "evaluate", "fingerprint": wanted, "settings": settings, "inputs": dict(inputs), "errors": errors}
+        run: dict[str, Any] = {"stage": "evaluate", "fingerprint": wanted, "settings": settings, "inputs": dict(inputs), "errors": errors}
+        run["files"] = sorted(path.name for path in target.iterdir())
         write_json(target / RUN_FILE, {**run, "libraries": libraries()})
     return report
 
@@ -102,7 +106,7 @@ def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], bootst
     return figures
 
 
-def _share(bootstrap: ArticleBootstrap, held: LabelledSentences, given: np.ndarray) -> dict[str, Any]:
+def _share(held: LabelledSentences, given: np.ndarray) -> dict[str, Any]:
     empty = held.truth.sum(1) == 0
     kept = empty & (given.sum(1) == 0)
     return {"kept": int(kept.sum()), "of": int(empty.sum()), "share": round(float(kept.sum() / max(empty.sum(), 1)), _DIGITS)}

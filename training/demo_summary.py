@@ -11,7 +11,7 @@ from training.report import table_rows, verdict
 def main(folder: Path) -> None:
     """Print the summary of a demo folder."""
     report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
-    labelled = json.loads((folder / "labelled.summary.json").read_text(encoding="utf-8"))
+    labelled = json.loads((folder / "labelled.jsonl.summary.json").read_text(encoding="utf-8"))
     data, counts = report["data"], labelled["counts"]
     print(f"\nF1 on the held-out test split ({data['sentences']} sentences of {data['articles']} articles), with 95 % intervals")
     print_table(table_rows(report), stderr=False)

@@ -1,6 +1,7 @@
 """Loads an encoder and its tokenizer, from a folder or a hub name, and checks that they fit together."""
 
 import os
+import pickle  # for the name of its error alone
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def load_tokenizer(source: str, revision: str | None = None) -> Any:
             wordpiece = str(settings.get("tokenizer_class", "")).startswith("BertTokenizer") or (Path(source) / "vocab.txt").is_file()
             chosen: Any = transformers.BertTokenizerFast if wordpiece else transformers.AutoTokenizer
             tokenizer = chosen.from_pretrained(source, **where)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # the tokenizers library raises bare exceptions
         raise NetralError(f"{source}: no tokenizer can be loaded ({_first_line(error)})", _next_step(source)) from None
     _check_tokenizer(tokenizer, source)
     return tokenizer
@@ -87,16 +88,23 @@ def load_classifier(config: Config, tokenizer: Any) -> Any:
             problem_type="multi_label_classification",
         )
         _adjust(settings, config)
-        model: Any = AutoModelForSequenceClassification.from_pretrained(
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
             source,
             config=settings,
             revision=config.model.revision or "main",
             trust_remote_code=False,
             dtype=torch.float32,
             weights_only=True,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
         raise NetralError(f"{source}: the encoder cannot be loaded ({_first_line(error)})", _next_step(source)) from None
+    # A new head starts at random, and so does the pooler of an encoder that came without one; anything else must be there.
+    absent = sorted(k for k in loading["missing_keys"] if not k.startswith("classifier") and "pooler" not in k)
+    if absent:
+        raise NetralError(
+            f"{source}: its weights lack {absent[0]} and {len(absent) - 1} more", "the checkpoint is cut or of another architecture"
+        )
     if config.model.pooling == "mean":
         add_mean_pooling_layer(model, source)
     rows = model.get_input_embeddings().num_embeddings

@@ -20,7 +20,6 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 from inference.batching import make_batches
 from inference.predictor import Predictor
@@ -66,7 +65,7 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
     if config.model.pooling == "mean":
         standardise_pooled(model, tokenizer, train_split.sentences, config.model.max_length)
     checkpoints = out.with_name(out.name + ".checkpoints")
-    resume_from = _resume_point(checkpoints, wanted, resume)
+    resume_from = _resume_point(checkpoints, wanted, resume, overwrite)
     trainer = _trainer(config, model, tokenizer, train_split, validation, checkpoints)
     begun = time.monotonic()
     with Progress("train", "steps") as progress:
@@ -98,8 +97,9 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
         _write_model(folder, trainer.model, tokenizer, config)
         decision = _decide(folder, validation, config)
         run["decision"] = decision.model_dump()
-        write_json(folder / RUN_FILE, run)
         write_card(folder, run)
+        run["files"] = sorted(path.name for path in folder.iterdir())
+        write_json(folder / RUN_FILE, run)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return run
 
@@ -115,12 +115,18 @@ def _fingerprint(config: Config, data: Path) -> str:
     return fingerprint("train", settings, inputs)
 
 
-def _resume_point(checkpoints: Path, wanted: str, resume: bool) -> str | None:
+def _resume_point(checkpoints: Path, wanted: str, resume: bool, overwrite: bool) -> str | None:
     """Return the checkpoint to go on from; leftovers of another run are removed."""
     state = checkpoints / _STATE_FILE
-    if resume and is_current(state, wanted):
-        found: str | None = get_last_checkpoint(str(checkpoints))
-        return found
+    if checkpoints.exists() and not state.is_file():
+        raise NetralError(f"{checkpoints}: a folder that netral did not write stands where checkpoints go", "choose another --out")
+    if is_current(state, wanted):
+        if resume:
+            return _last_whole_checkpoint(checkpoints)
+        if not overwrite:
+            raise NetralError(
+                f"{checkpoints}: an interrupted run with these settings", "pass --resume to go on, or --overwrite to start anew"
+            )
     shutil.rmtree(checkpoints, ignore_errors=True)
     checkpoints.mkdir(parents=True)
     write_json(state, {"fingerprint": wanted})
@@ -148,6 +154,16 @@ def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[str], max
     with torch.no_grad():
         norm.weight.div_(deviation)
         norm.bias.sub_(mean).div_(deviation)
+
+
+def _last_whole_checkpoint(checkpoints: Path) -> str | None:
+    """Return the newest checkpoint that was written to its end: the Trainer writes its state file last."""
+    whole = [path for path in checkpoints.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    for path in checkpoints.glob("checkpoint-*"):
+        if path not in whole:
+            shutil.rmtree(path)
+    return str(newest) if newest else None
 
 
 class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
@@ -272,6 +288,7 @@ def _trainer(
         remove_unused_columns=False,
         label_names=["labels"],
         train_sampling_strategy="group_by_length",
+        restore_callback_states_from_checkpoint=True,
         push_to_hub=False,
     )
     trainer = _MultilabelTrainer(

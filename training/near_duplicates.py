@@ -65,21 +65,22 @@ def group_articles(sentences: Sequence[str], articles: Sequence[str], threshold:
 
 
 def closest_across(sentences: Sequence[str], splits: Sequence[str]) -> list[tuple[float, int, int]]:
-    """Return for each sentence outside `train` its similarity to the nearest training sentence.
+    """Return for each sentence outside `train` its nearest sentence of any other split.
 
     Returns:
-        (Jaccard similarity, index of the sentence, index of the training sentence), highest first.
+        (Jaccard similarity, index of the sentence, index of the nearest one), highest first.
     """
+    if not sentences:
+        return []
     matrix = _shingles(sentences)
     sizes = np.asarray(matrix.sum(axis=1)).ravel()
-    train = np.array([i for i, split in enumerate(splits) if split == "train"], dtype=int)
-    held_out = np.array([i for i, split in enumerate(splits) if split != "train"], dtype=int)
-    if not len(train):
-        return []
+    names = np.array(splits)
+    held_out = np.flatnonzero(names != "train")
     found = []
     for begin in range(0, len(held_out), _BLOCK):
         block = held_out[begin : begin + _BLOCK]
-        similarity = _jaccard(matrix[block], matrix[train], sizes[block], sizes[train])
+        similarity = _jaccard(matrix[block], matrix, sizes[block], sizes)
+        similarity[names[block][:, None] == names[None, :]] = -1
         best = similarity.argmax(axis=1)
-        found += [(float(similarity[k, b]), int(block[k]), int(train[b])) for k, b in enumerate(best)]
+        found += [(float(similarity[k, b]), int(block[k]), int(b)) for k, b in enumerate(best) if similarity[k, b] >= 0]
     return sorted(found, key=lambda item: (-item[0], item[1]))

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from netral.config import Config
 from netral.errors import NetralError
-from netral.io.paths import expand_inputs, refuse_existing, replacing_folder
+from netral.io.paths import STDIN, expand_inputs, refuse_existing, replacing_folder
 from netral.io.readers import read_inputs
 from netral.io.streams import read_lines
 from netral.io.writers import JsonlWriter, reject_row, split_row
@@ -58,6 +58,8 @@ def prepare(inputs: Sequence[str], out: Path, config: Config, *, overwrite: bool
     Raises:
         NetralError: Nothing to read, no labelled sentence, a bad gold file, or the output exists.
     """
+    if STDIN in inputs:
+        raise NetralError("-: prepare reads files, not standard input", "save the records as a .jsonl file")
     paths = expand_inputs(inputs, exclude=out)
     gold_path = Path(config.prepare.gold) if config.prepare.gold else None
     settings = config.model_dump(include={"labels", "text", "read", "prepare"})
@@ -130,7 +132,7 @@ def collect(inputs: Sequence[str], out: Path, config: Config, gold: dict[str, li
                 _take_sentence(row, found, config)
             else:
                 joined.add(row.id)
-                _take_article(row, stage, gold.get(row.id), found)
+                _take_article(row, stage, gold.get(row.id), found, str(config.prepare.gold))
     for article in sorted(set(gold) - joined):
         first = gold[article][0]
         found.rejects.append(
@@ -150,7 +152,7 @@ def _take_sentence(sentence: Sentence, found: Collected, config: Config) -> None
     found.labelled.append(sentence)
 
 
-def _take_article(article: Article, stage: TextStage, gold: list[GoldSpan] | None, found: Collected) -> None:
+def _take_article(article: Article, stage: TextStage, gold: list[GoldSpan] | None, found: Collected, where: str) -> None:
     text = stage.run(article)
     found.dropped.update(drop.rule for drop in text.drops)
     if not text.sentences:
@@ -161,7 +163,7 @@ def _take_article(article: Article, stage: TextStage, gold: list[GoldSpan] | Non
     for span in gold:
         if article.text[span.start : span.end] != span.sentence:
             raise NetralError(
-                f"label row {span.row}: the article {article.id} does not hold this sentence at {span.start}:{span.end}",
+                f"{where}:{span.row}: the article {article.id} does not hold this sentence at {span.start}:{span.end}",
                 "the article text has changed since it was labelled; export the labels again",
             )
     labelled, unmatched = join_gold(text.sentences, gold)
@@ -246,6 +248,7 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
                 writer.write(reject_row(reject))
         (folder / "README.md").write_text(CARD, encoding="utf-8")
         write_json(folder / "leak_audit.json", _leak_audit(found.labelled, splits, config))
+        run["files"] = sorted(path.name for path in folder.iterdir())
         write_json(folder / RUN_FILE, run)
     return run
 
@@ -270,7 +273,8 @@ def _leak_audit(labelled: list[Sentence], splits: list[str], config: Config) -> 
         by_split[split].add(sentence.article_id)
     shared = sorted((by_split["train"] & (by_split["validation"] | by_split["test"])) | (by_split["validation"] & by_split["test"]))
     return {
-        "measure": "Jaccard similarity of character 5-grams between a held-out sentence and its nearest training sentence",
+        "measure": "Jaccard similarity of character 5-grams between a held-out sentence and the nearest one of another split",
+        "exempt": "sentences under 40 characters do not tie articles together, and may occur in two splits",
         "near_duplicate_threshold": config.prepare.near_duplicate,
         "highest_cross_split_similarity": round(pairs[0][0], 4) if pairs else None,
         "articles_in_two_splits": shared,
@@ -279,7 +283,7 @@ def _leak_audit(labelled: list[Sentence], splits: list[str], config: Config) -> 
                 "similarity": round(similarity, 4),
                 "split": splits[i],
                 "held_out": {"sentence_id": labelled[i].sentence_id, "sentence": labelled[i].text},
-                "train": {"sentence_id": labelled[j].sentence_id, "sentence": labelled[j].text},
+                "nearest": {"split": splits[j], "sentence_id": labelled[j].sentence_id, "sentence": labelled[j].text},
             }
             for similarity, i, j in pairs[:_AUDITED_PAIRS]
         ],

@@ -4,8 +4,8 @@ import glob
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netral.errors import NetralError
@@ -35,22 +35,26 @@ def expand_inputs(inputs: Sequence[str], exclude: Path | None = None) -> list[Pa
     output: an earlier one that lies in an input folder is not read.
 
     Raises:
-        NetralError: An argument matches nothing, or names a file of a format that is not read.
+        NetralError: An argument matches nothing, names a file of a format that is not read, or names the output itself.
     """
-    found: dict[Path, None] = {}
+    output = exclude.resolve() if exclude is not None else None
+    # A link is read under its own name (its target may have none that tells the format), but a file only once.
+    found: dict[Path, Path] = {}
     for item in inputs:
+        literal = Path(item)
+        if output is not None and literal.is_file() and literal.resolve() == output:
+            raise NetralError(f"{item}: is both input and output", "choose another --out")
         for path in _expand(item):
-            found[path.resolve()] = None
-    if exclude is not None:
-        outputs = exclude.resolve()
-        found = {path: None for path in found if path != outputs and outputs not in path.parents}
-    return sorted(found, key=lambda p: p.as_posix())
+            real = path.resolve()
+            if output is None or (real != output and output not in real.parents):
+                found[real] = min(path.absolute(), found.get(real, path.absolute()))
+    return sorted(found.values(), key=lambda p: p.as_posix())
 
 
 def _expand(item: str) -> list[Path]:
     path = Path(item)
     if path.is_dir():
-        files = [p for p in sorted(path.rglob("*")) if p.is_file() and input_format(p) and not _is_sidecar(p)]
+        files = _readable_files(path.rglob("*"))
         if not files:
             raise NetralError(f"{item}: the folder holds no .txt, .jsonl or .parquet file", "pass the folder that holds the crawl")
         return files
@@ -58,12 +62,27 @@ def _expand(item: str) -> list[Path]:
         if not input_format(path):
             raise NetralError(f"{item}: not a format that netral reads", "pass .txt, .jsonl (also .gz, .zst, .xz) or .parquet files")
         return [path]
-    matches = [Path(p) for p in sorted(glob.glob(item, recursive=True))]
-    files = [p for p in matches if p.is_file() and input_format(p)]
+    files = _readable_files(Path(p) for p in glob.glob(item, recursive=True))
     if not files:
         what = "matches no file that netral reads" if glob.has_magic(item) else "no such file or folder"
         raise NetralError(f"{item}: {what}", "check the path; formats are .txt, .jsonl and .parquet")
     return files
+
+
+def _readable_files(paths: Iterable[Path]) -> list[Path]:
+    return [p for p in sorted(paths) if p.is_file() and input_format(p) and not _is_sidecar(p)]
+
+
+def shown(path: Path) -> str:
+    """Name a file for messages and ids: below the working folder where it lies there, and always valid Unicode."""
+    with suppress(ValueError):
+        path = path.relative_to(Path.cwd())
+    return printable(path.as_posix())
+
+
+def printable(name: str) -> str:
+    """Replace what is not UTF-8 in a file name, which Python holds as half surrogates that cannot be written."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _is_sidecar(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from netral.config import ReadSettings
-from netral.io.paths import COMPRESSIONS, STDIN, expand_inputs, input_format
+from netral.io.paths import COMPRESSIONS, STDIN, expand_inputs, input_format, printable, shown
 from netral.io.streams import Line, read_lines, read_whole
 from netral.records import Article, Reject, Sentence
 
@@ -46,7 +47,7 @@ def read_inputs(inputs: Sequence[str], settings: ReadSettings, *, gold: bool = F
 
 def _read_file(path: Path, settings: ReadSettings, gold: bool, rename: "_Renamer") -> Iterator[Row]:
     kind = input_format(path)
-    name = _shown(path)
+    name = shown(path)
     if kind == ".txt":
         yield _text_file(path, name, settings, rename)
     elif kind == ".jsonl":
@@ -55,17 +56,9 @@ def _read_file(path: Path, settings: ReadSettings, gold: bool, rename: "_Renamer
         yield from _parquet(path, name, settings, gold, rename)
 
 
-def _shown(path: Path) -> str:
-    """Name a file for messages: relative to the working folder where it lies below it."""
-    try:
-        return path.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.as_posix()
-
-
 def stem(path: Path) -> str:
     """Return a file's name without its format and compression suffixes."""
-    name = path.name
+    name = printable(path.name)
     for suffix in COMPRESSIONS:
         name = name.removesuffix(suffix)
     return name.rsplit(".", 1)[0]
@@ -132,7 +125,7 @@ def _jsonl(path: Path | None, name: str, settings: ReadSettings, gold: bool, ren
             continue  # a blank line is no row
         empty = False
         text = _decode(line, name)
-        yield text if isinstance(text, Reject) else _json_row(text, name, line.row, f"{file_id}:{line.row}", settings, gold, rename)
+        yield text if isinstance(text, Reject) else _json_row(text, name, line.row, f"{file_id}#{line.row}", settings, gold, rename)
     if empty:
         yield Reject(name, 0, "empty", "the file holds no row")
 
@@ -146,7 +139,7 @@ def _json_row(text: str, name: str, row: int, made_id: str, settings: ReadSettin
         return Reject(name, row, "not_json", str(error))
     if not isinstance(record, dict):
         return Reject(name, row, "not_an_object", f"a JSON object is expected, this is {type(record).__name__}")
-    return record_row(record, name, row, made_id, settings, gold, rename)
+    return record_row(_json_values(record), name, row, made_id, settings, gold, rename)
 
 
 def _no_constant(name: str) -> Any:
@@ -212,7 +205,7 @@ def _sentence(
 
 
 def _is_offset(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 def _meta(record: dict[str, Any], own: frozenset[str]) -> dict[str, Any]:
@@ -236,18 +229,30 @@ def _parquet(path: Path, name: str, settings: ReadSettings, gold: bool, rename: 
         if file.metadata.num_rows == 0:
             yield Reject(name, 0, "empty", "the file holds no row")
         for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-            for record in batch.to_pylist():
+            for record in _records(batch):
                 row += 1
-                yield _parquet_row(record, name, row, f"{stem(path)}:{row}", settings, gold, rename)
+                if isinstance(record, dict):
+                    yield _parquet_row(record, name, row, f"{stem(path)}#{row}", settings, gold, rename)
+                else:
+                    yield Reject(name, row, "wrong_type", f"a value cannot be read: {record}")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        yield Reject(name, row, "truncated_or_corrupt", f"cannot be read as Parquet from here on: {error}")
+        yield Reject(name, row + 1, "truncated_or_corrupt", f"cannot be read as Parquet from here on: {error}")
+
+
+def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | Exception]:
+    """Yield the rows of a batch; one with a value that Python cannot hold (a date in the year 12000) as its error."""
+    for i in range(batch.num_rows):
+        try:
+            yield from batch.slice(i, 1).to_pylist()
+        except (ValueError, OverflowError) as error:
+            yield error
 
 
 def _parquet_row(record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: _Renamer) -> Row:
     # A column that is null in this row counts as absent, so that one file may hold articles and sentences.
     record = {key: value for key, value in record.items() if value is not None or key not in ("text", "sentence")}
     if isinstance(record.get("meta"), str):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             record["meta"] = json.loads(record["meta"])
     value = record.get("sentence", record.get("text", ""))
     if isinstance(value, str) and len(value) * 4 > settings.max_record_bytes and len(value.encode()) > settings.max_record_bytes:
@@ -256,11 +261,13 @@ def _parquet_row(record: dict[str, Any], name: str, row: int, made_id: str, sett
 
 
 def _json_values(value: Any) -> Any:
-    """Give Parquet values (dates, decimals, bytes) the form they have in JSON."""
+    """Give any value the form it has in JSON: dates as text, infinite and undefined numbers as null."""
     if isinstance(value, dict):
         return {str(key): _json_values(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_json_values(item) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int | bool):
         return value
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

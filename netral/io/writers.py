@@ -1,5 +1,6 @@
 """Writes labelled sentences as JSONL or Parquet, byte for byte the same for the same rows."""
 
+import io
 import json
 import sys
 from collections.abc import Iterable
@@ -48,7 +49,7 @@ def split_row(sentence: Sentence) -> dict[str, Any]:
 
 def json_line(row: dict[str, Any]) -> str:
     """Write one row as a line of JSON: UTF-8, keys in the given order, no spaces to vary."""
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def reject_row(reject: Reject) -> dict[str, Any]:
@@ -71,7 +72,13 @@ class JsonlWriter:
 
     def __init__(self, path: Path | str) -> None:
         """Open the file for writing."""
-        self._stream: TextIO = sys.stdout if str(path) == STDIN else open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115
+        if str(path) == STDIN:
+            # The locale's encoding is not to decide what a pipe carries.
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+            self._stream: TextIO = sys.stdout
+        else:
+            self._stream = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115
 
     def write(self, row: dict[str, Any]) -> None:
         """Write one line."""

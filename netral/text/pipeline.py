@@ -37,7 +37,8 @@ class TextStage:
     def __init__(self, settings: TextSettings) -> None:
         """Prepare the cleaner and splitter for these settings."""
         self._cleaner = Cleaner(tuple(settings.disabled_rules))
-        self._drop_repeats = "body_repeat" not in settings.disabled_rules
+        self._body_repeats = "body_repeat" not in settings.disabled_rules
+        self._title_repeats = "title_repeat" not in settings.disabled_rules
         self._splitter = Splitter()
 
     def run(self, article: Article) -> ArticleText:
@@ -49,7 +50,7 @@ class TextStage:
         text = normalised.text
         sentences: list[Sentence] = []
         drops: list[Drop] = []
-        repeats = _Repeats(article.title) if self._drop_repeats else None
+        repeats = _Repeats(article.title)
 
         def drop(start: int, end: int, rule: str) -> None:
             a, b = normalised.source_span(start, end)
@@ -59,11 +60,11 @@ class TextStage:
             if block.rule:
                 drop(block.start, block.end, block.rule)
                 continue
-            if repeats and repeats.is_title_again(text[block.start : block.end]):
+            if self._title_repeats and repeats.is_title_again(text[block.start : block.end]):
                 drop(block.start, block.end, "title_repeat")
                 continue
             for start, end in self._splitter.spans(text, block.start, block.end, headline=not sentences):
-                if repeats and repeats.is_repeat(text[start:end]):
+                if repeats.is_repeat(text[start:end]) and self._body_repeats:
                     drop(start, end, "body_repeat")
                     continue
                 a, b = normalised.source_span(start, end)

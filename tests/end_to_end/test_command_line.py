@@ -78,6 +78,8 @@ def test_label_from_stdin_to_stdout(tiny_model):
         (["train", "-c", "missing.yaml", "--out", "OUT"], "missing.yaml"),
         (["train", "-c", "configs/recipes/mini.yaml", "--data", "configs", "--out", "OUT"], "no prepared data set"),
         (["evaluate", "configs", "--out", "OUT"], "not a netral model folder"),
+        (["evaluate", "inference/default_model", "--split", "dev", "--out", "OUT"], "split dev"),
+        (["prepare", "-", "--out", "OUT"], "standard input"),
         (["prepare", "examples/articles", "--out", "OUT"], "no sentence with a gold label"),
         (["config", "check", "README.md"], "README.md"),
         (["frobnicate"], "frobnicate"),
@@ -100,10 +102,21 @@ def test_an_output_that_exists_is_refused(tmp_path):
     assert (tmp_path / "o.jsonl").read_text() == "mine\n"
 
 
-def test_a_full_disk_is_no_traceback(tmp_path):
+def test_an_output_that_cannot_be_written_is_no_traceback():
     found = netral("split", "examples/articles", "--out", "/dev/full/x.jsonl")
     assert found.returncode == 2
     assert "Traceback" not in found.stderr
+
+
+def test_standard_output_is_utf8_whatever_the_locale():
+    found = subprocess.run(
+        [sys.executable, "-c", "from netral.cli import main; main()", "split", "examples/articles", "--out", "-"],
+        capture_output=True,
+        cwd=ROOT,
+        env={**ENV, "PYTHONIOENCODING": "latin-1"},
+    )
+    assert found.returncode == 0, found.stderr
+    assert "“" in found.stdout.decode("utf-8")
 
 
 def test_interrupting_leaves_nothing_and_exits_with_130(tmp_path, tiny_model):

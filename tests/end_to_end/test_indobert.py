@@ -104,7 +104,7 @@ def test_indobert_lite_has_a_wordpiece_tokenizer_that_lowers_case(tmp_path):
     assert tokenizer.convert_ids_to_tokens(tokenizer("Netral")["input_ids"]) == ["[CLS]", "netral", "[SEP]"]
 
 
-def test_real_vocabulary_of_indobert_lite(shared, tmp_path):
+def test_real_vocabulary_of_indobert_lite(shared, tmp_path, small_data):
     source = SHARED / "indobert-lite-base-p1"
     tokenizer = load_tokenizer(str(source))
     assert len(tokenizer) == 29_999
@@ -114,6 +114,8 @@ def test_real_vocabulary_of_indobert_lite(shared, tmp_path):
     encoder = lite_folder(tmp_path / "lite", source / "vocab.txt", num_hidden_layers=2)
     model = load_classifier(recipe("indobert-lite.yaml", encoder), tokenizer)
     assert model.get_input_embeddings().num_embeddings == 30_000
+    train(recipe("indobert-lite.yaml", encoder), small_split(small_data, tmp_path, 16), tmp_path / "model")
+    check_trained(tmp_path / "model", SENTENCES)
 
 
 def test_a_bin_file_that_would_run_code_is_refused(tmp_path):
@@ -125,7 +127,7 @@ def test_a_bin_file_that_would_run_code_is_refused(tmp_path):
 
     encoder = base_folder(tmp_path / "base")
     (encoder / "pytorch_model.bin").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises((NetralError, pickle.UnpicklingError)):
+    with pytest.raises(NetralError):
         load_classifier(recipe("indobert-base.yaml", encoder), load_tokenizer(str(encoder)))
     assert not (tmp_path / "owned").exists()
 

@@ -17,10 +17,10 @@ from training.assess import evaluate
 from training.prepare import prepare
 
 
-def test_prepared_data_opens_with_the_datasets_library(small_data):
+def test_prepared_data_opens_with_the_datasets_library(small_data, tmp_path):
     import datasets
 
-    loaded = datasets.load_dataset(str(small_data))
+    loaded = datasets.load_dataset(str(small_data), cache_dir=str(tmp_path))
     assert set(loaded) == {"train", "validation", "test"}
     run = json.loads((small_data / "run.json").read_text())
     assert {name: len(loaded[name]) for name in loaded} == {name: c["sentences"] for name, c in run["counts"]["splits"].items()}
@@ -157,15 +157,54 @@ def test_resume_after_a_kill_gives_the_same_model(tmp_path, small_data, tiny_con
         assert (out / name).read_bytes() == (tiny_model / name).read_bytes(), name
 
 
-def test_checkpoints_of_other_settings_are_not_resumed(tmp_path, small_data, tiny_config):
+def test_which_checkpoint_is_resumed(tmp_path):
     import training.fit as fit
 
     left = tmp_path / "model.checkpoints"
-    left.mkdir()
-    (left / "netral_fingerprint.json").write_text('{"fingerprint": "another"}')
-    (left / "checkpoint-7").mkdir()
-    assert fit._resume_point(left, "wanted", resume=True) is None
+
+    def leave(fingerprint, *whole):
+        left.mkdir(exist_ok=True)
+        (left / "netral_fingerprint.json").write_text(json.dumps({"fingerprint": fingerprint}))
+        for step in (7, 30, 200):
+            (left / f"checkpoint-{step}").mkdir(exist_ok=True)
+            if step in whole:
+                (left / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+
+    leave("wanted", 7, 30)  # killed while it wrote the third
+    assert fit._resume_point(left, "wanted", True, False) == str(left / "checkpoint-30")
+    assert not (left / "checkpoint-200").exists()
+    with pytest.raises(NetralError, match="--resume"):
+        fit._resume_point(left, "wanted", False, False)
+    leave("another", 7)
+    assert fit._resume_point(left, "wanted", True, False) is None
     assert not (left / "checkpoint-7").exists()
+    (left / "netral_fingerprint.json").unlink()
+    with pytest.raises(NetralError, match="did not write"):
+        fit._resume_point(left, "wanted", True, True)
+
+
+def test_resume_counts_the_epochs_without_improvement_on(tmp_path, small_data, tiny_config, monkeypatch):
+    """Early stopping after a resume happens in the epoch in which it would have happened anyway."""
+    import training.fit as fit
+
+    config = tiny_config.model_copy(
+        update={"train": tiny_config.train.model_copy(update={"epochs": 6, "early_stopping_patience": 2, "learning_rate": 1e-9})}
+    )
+    # Nothing gets better: stopped after the third epoch.
+    assert fit.train(config, small_data, tmp_path / "straight")["epochs_run"] == 3
+    real = fit._ProgressCallback.on_step_end
+
+    def dies(self, args, state, control, **kwargs):
+        if state.epoch > 2.3:
+            raise Killed
+        real(self, args, state, control, **kwargs)
+
+    monkeypatch.setattr(fit._ProgressCallback, "on_step_end", dies)
+    with pytest.raises(Killed):
+        fit.train(config, small_data, tmp_path / "resumed")
+    monkeypatch.setattr(fit._ProgressCallback, "on_step_end", real)
+    assert fit.train(config, small_data, tmp_path / "resumed", resume=True)["epochs_run"] == 3
+    assert (tmp_path / "resumed" / "model.safetensors").read_bytes() == (tmp_path / "straight" / "model.safetensors").read_bytes()
 
 
 def test_the_report_says_what_it_measured(tmp_path, tiny_model, small_data, tiny_config):
@@ -203,7 +242,7 @@ def run_label(crawl, out, model, **kwargs):
 def test_every_row_ends_in_the_output_or_in_the_rejects(tmp_path, crawl, tiny_model):
     summary = run_label(crawl, tmp_path / "out.jsonl", tiny_model)["counts"]
     rows = read_jsonl(tmp_path / "out.jsonl")
-    rejects = read_jsonl(tmp_path / "out.rejects.jsonl")
+    rejects = read_jsonl(tmp_path / "out.jsonl.rejects.jsonl")
     assert summary["rows_in"] == 7
     assert summary["rejects"] == {"wrong_type": 1}
     assert [(r["row"], r["reason"]) for r in rejects] == [(2, "wrong_type")]
@@ -252,7 +291,7 @@ def test_parquet_and_jsonl_hold_the_same_rows(tmp_path, crawl, tiny_model):
     rows = [{**row, "meta": json.loads(row["meta"])} for row in table.to_pylist()]
     assert rows == read_jsonl(tmp_path / "out.jsonl")
     assert pq.read_table(tmp_path / "folder" / "part-00000.parquet").equals(table)
-    assert (tmp_path / "folder" / "rejects.jsonl").read_bytes() == (tmp_path / "out.rejects.jsonl").read_bytes()
+    assert (tmp_path / "folder" / "rejects.jsonl").read_bytes() == (tmp_path / "out.jsonl.rejects.jsonl").read_bytes()
 
 
 def test_a_second_label_run_says_so_and_changed_input_is_refused(tmp_path, crawl, tiny_model):
@@ -280,6 +319,38 @@ def test_nothing_usable_writes_nothing(tmp_path, tiny_model):
     with pytest.raises(NetralError, match=r"a\.txt:1: empty"):
         label([str(tmp_path / "*.txt")], str(tmp_path / "out.jsonl"), Config(), model=tiny_model, backend="fake")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "b.txt"]
+
+
+def test_outputs_may_not_be_one_file(tmp_path):
+    (tmp_path / "a.txt").write_text("ASN harus netral.")
+    out = str(tmp_path / "s.jsonl")
+    for named in ({"rejects": out}, {"dropped": out}, {"rejects": str(tmp_path / "a.txt")}):
+        with pytest.raises(NetralError, match="one file"):
+            split([str(tmp_path / "a.txt")], out, Config(), **named)
+    (tmp_path / "mine.jsonl").write_text("mine")
+    with pytest.raises(NetralError, match="exists"):
+        split([str(tmp_path / "a.txt")], out, Config(), dropped=str(tmp_path / "mine.jsonl"))
+
+
+def test_up_to_date_means_everything_is_there_and_the_same(tmp_path):
+    for folder, text in (("p", "ASN netral."), ("r", "Ia pergi.")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.txt").write_text(text)
+    inputs, out = [str(tmp_path / "p"), str(tmp_path / "r")], str(tmp_path / "s.jsonl")
+    split(inputs, out, Config())
+    assert split(inputs, out, Config()) == {"unchanged": True}
+    again = split(inputs, out, Config(), dropped=str(tmp_path / "d.jsonl"), overwrite=True)
+    assert "unchanged" not in again
+    (tmp_path / "p" / "1.txt").write_text("Ia pergi.")
+    (tmp_path / "r" / "1.txt").write_text("ASN netral.")
+    assert "unchanged" not in split(inputs, out, Config(), overwrite=True)
+
+
+def test_a_folder_with_a_file_missing_is_not_up_to_date(tmp_path, small_articles, tiny_config):
+    prepare([str(small_articles)], tmp_path / "data", tiny_config)
+    (tmp_path / "data" / "test.parquet").unlink()
+    with pytest.raises(NetralError, match="exists"):
+        prepare([str(small_articles)], tmp_path / "data", tiny_config)
 
 
 def test_split_writes_what_cleaning_dropped(tmp_path):

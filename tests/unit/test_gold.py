@@ -22,8 +22,7 @@ def test_size_and_spread(gold_articles, gold_labels):
     topics = Counter(row["topic"] for row in gold_articles)
     assert topics["on"] >= 65
     assert topics["off"] >= 15
-    # "A third with crawl noise" means at least a quarter here, so that adding a clean article breaks nothing.
-    assert sum(row["noise"] for row in gold_articles) >= len(gold_articles) / 4
+    assert sum(row["noise"] for row in gold_articles) >= len(gold_articles) / 3
     assert {row["genre"] for row in gold_articles} == {"wire", "portal", "press_release", "explainer"}
 
 
@@ -55,6 +54,6 @@ def test_no_near_copies(gold_labels):
 
 
 def test_no_sentence_frame_more_than_twice(gold_labels):
-    """A frame is what is left when names, numbers and everything but the commonest words are taken out, at its opening."""
+    """No six words open more than two sentences."""
     openings = Counter(" ".join(words(row["sentence"])[:6]) for row in gold_labels if len(words(row["sentence"])) >= 8)
     assert max(openings.values()) <= 2

@@ -108,6 +108,9 @@ BREAKS = {
     "threshold missing": lambda m: _edit(m / "decision.json", lambda d: d["thresholds"].popitem()),
     "unknown key": lambda m: _edit(m / "text.json", lambda d: d.update(extra=1)),
     "newer schema": lambda m: _edit(m / "text.json", lambda d: d.update(schema_version=2)),
+    "tokenizer broken": lambda m: (m / "tokenizer.json").write_text("{"),
+    "length zero": lambda m: _edit(m / "text.json", lambda d: d.update(max_length=0)),
+    "layer missing": lambda m: _edit(m / "config.json", lambda d: d.update(num_hidden_layers=3)),
     "path escape": lambda m: (
         (m / "model.safetensors").unlink(),
         (m / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../outside.safetensors"}}'),
@@ -116,10 +119,10 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_a_damaged_model_folder_is_refused_before_loading(copy, name):
+def test_a_damaged_model_folder_is_refused(copy, name):
     BREAKS[name](copy)
     with pytest.raises(NetralError) as caught:
-        open_model_folder(copy)
+        Predictor(copy)
     assert caught.value.next_step
     assert "model" in str(caught.value)
 

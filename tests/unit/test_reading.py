@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import write_jsonl
 
-from netral.config import ReadSettings
+from netral.config import ReadSettings, TextSettings
 from netral.errors import NetralError
 from netral.io.paths import expand_inputs, refuse_existing, replacing_file, replacing_folder
 from netral.io.readers import read_inputs
 from netral.records import Article, Reject, Sentence
+from netral.text import TextStage
 
 READ = ReadSettings(max_record_bytes=10_000)
 
@@ -59,6 +60,7 @@ GOOD = b'{"text":"ASN harus netral."}\n'
         (b'{"text":"ASN","x":"\\ud800"}', "broken_unicode"),
         (b'{"text":"\xff\xfe"}', "not_utf8"),
         (b'{"sentence":"ASN","start":2,"end":3}', "wrong_offsets"),
+        (b'{"sentence":"ASN","start":100000000000000000000,"end":100000000000000000003}', "wrong_offsets"),
         (b'{"text":"' + b"a" * 20_000 + b'"}', "record_too_large"),
     ],
 )
@@ -119,7 +121,7 @@ def test_compressed_and_plain_read_alike(tmp_path, suffix):
     data = GOOD * 3
     packed = {"": data, ".gz": gzip.compress(data), ".xz": lzma.compress(data), ".zst": pa.compress(data, codec="zstd", asbytes=True)}
     found = read(write(tmp_path / f"crawl.jsonl{suffix}", packed[suffix]))
-    assert [row.id for row in found] == ["crawl:1", "crawl:2", "crawl:3"]
+    assert [row.id for row in found] == ["crawl#1", "crawl#2", "crawl#3"]
 
 
 def test_other_fields_pass_through_under_meta(tmp_path):
@@ -166,6 +168,57 @@ def test_parquet_with_articles_sentences_and_odd_types(tmp_path):
     assert article.meta == {"date": "2024-11-27", "a": 1}
     assert sentence.text == "Ia pergi."
     assert (bad.reason, bad.row) == ("missing_field", 3)
+
+
+def test_parquet_values_that_python_cannot_hold_cost_their_row_only(tmp_path):
+    dates = pa.array([1, 4_000_000, 2], pa.int32()).cast(pa.date32())
+    table = pa.table({"text": ["ASN netral."] * 3, "date": dates, "x": [float("nan")] * 3, "meta": ["[" * 100_000, None, None]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    first, bad, last = read(tmp_path / "a.parquet", settings=ReadSettings(max_record_bytes=1_000_000))
+    assert (bad.reason, bad.row) == ("wrong_type", 2)
+    assert isinstance(first, Article)
+    assert last.meta["x"] is None
+    assert last.meta["date"] == "1970-01-03"
+
+
+def test_infinite_numbers_become_null(tmp_path):
+    (article,) = read(write(tmp_path / "a.jsonl", b'{"text":"ASN netral.","x":1e999}\n'))
+    assert article.meta == {"x": None}
+
+
+def test_the_text_is_kept_as_read_but_for_the_byte_order_mark(tmp_path):
+    (article,) = read(write(tmp_path / "a.txt", "\ufeffASN netral.\r\nIa pergi.\r\n".encode()))
+    assert article.text == "ASN netral.\r\nIa pergi.\r\n"
+    found = TextStage(TextSettings()).run(article).sentences
+    assert [article.text[s.start : s.end] for s in found] == ["ASN netral.", "Ia pergi."]
+
+
+def test_a_file_name_that_is_not_utf8_is_read(tmp_path):
+    import os
+
+    with open(os.path.join(os.fsencode(tmp_path), b"\xff.txt"), "wb") as stream:
+        stream.write(b"ASN netral.")
+    (article,) = read(tmp_path)
+    assert article.id == "\ufffd"
+
+
+def test_a_link_is_read_under_its_own_name(tmp_path):
+    write(tmp_path / "object", GOOD)
+    (tmp_path / "crawl.jsonl").symlink_to(tmp_path / "object")
+    (article,) = read(tmp_path / "crawl.jsonl")
+    assert article.id == "crawl#1"
+
+
+def test_a_glob_leaves_out_reject_files(tmp_path):
+    write(tmp_path / "a.jsonl", GOOD)
+    write(tmp_path / "out.jsonl.rejects.jsonl", GOOD)
+    assert [p.name for p in expand_inputs([str(tmp_path / "*.jsonl")])] == ["a.jsonl"]
+
+
+def test_an_input_that_is_the_output_is_refused(tmp_path):
+    path = write(tmp_path / "a.jsonl", GOOD)
+    with pytest.raises(NetralError, match="both input and output"):
+        expand_inputs([str(path)], exclude=path)
 
 
 def test_parquet_without_a_text_column(tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from support import SHARED
 
 from netral.config import TextSettings
+from netral.errors import NetralError
 from netral.records import Article
 from netral.text import TextStage
 from netral.text.clean import INLINE_RULES, LINE_RULES
@@ -69,20 +70,27 @@ def test_line_rules_drop_their_line_and_only_that(line, rule):
     assert [(d.text, d.rule) for d in found.drops] == [(line, rule)]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected", "rules"),
-    [
-        (f"{BODY} Baca juga: Harga cabai naik\nIa hadir.", [BODY, "Ia hadir."], ["teaser"]),
-        (f"{BODY}Baca JugaIa hadir.", [BODY, "Ia hadir."], ["teaser"]),
-        (f"{BODY} Baca juga: Warga kenang awan panas Ia memperingatkan warga lagi.", [BODY, "Ia memperingatkan warga lagi."], ["teaser"]),
-        (f"{BODY} Advertisement Ia hadir.", [BODY, "Ia hadir."], ["advertisement"]),
-        (f"{BODY} [Gambas:Video Warta] (ags/ref)", [BODY], ["embed", "sign_off"]),
-        (f"{BODY} (Ref)", [BODY], ["sign_off"]),
-        (f"{BODY} ===== Referensi: https://warta.example/1 https://warta.example/2", [BODY], ["references"]),
-        (f"{BODY} Halaman: 1 2 Selanjutnya", [BODY], ["pager"]),
-        (f"{BODY}Pewarta: Budi SantosoEditor: Siti COPYRIGHT © WARTA 2024", [BODY], ["byline"]),
-    ],
-)
+PARAGRAPH = [BODY, *(f"Kalimat nomor {n} menambah panjang paragraf yang sama ini." for n in range(8))]
+INLINE_CASES = [
+    (f"{BODY} Baca juga: Harga cabai naik\nIa hadir.", [BODY, "Ia hadir."], ["teaser"]),
+    (f"{BODY}Baca JugaIa hadir.", [BODY, "Ia hadir."], ["teaser"]),
+    (f"{BODY} Baca juga: Warga kenang awan panas Ia memperingatkan warga lagi.", [BODY, "Ia memperingatkan warga lagi."], ["teaser"]),
+    (f"{BODY} Advertisement Ia hadir.", [BODY, "Ia hadir."], ["advertisement"]),
+    (f"{BODY} [Gambas:Video Warta] (ags/ref)", [BODY], ["embed", "sign_off"]),
+    (f"{BODY} (Ref)", [BODY], ["sign_off"]),
+    (f"{BODY} ===== Referensi: https://warta.example/1 https://warta.example/2", [BODY], ["references"]),
+    (f"{BODY} Halaman: 1 2 Selanjutnya", [BODY], ["pager"]),
+    (f"{BODY}Pewarta: Budi SantosoEditor: Siti COPYRIGHT © WARTA 2024", [BODY], ["byline"]),
+    (f"{BODY} Copyright © WARTA 2024", [BODY], ["copyright"]),
+    (f"{BODY} Tags: ASN, pilkada", [BODY], ["tags"]),
+    (f"{BODY} Bagikan: Facebook Twitter WhatsApp", [BODY], ["share"]),
+    (f"{BODY}Ikuti WhatsApp Channel kami", [BODY], ["follow"]),
+    # A short line that ends with a credit is a caption; a long paragraph only carries one at its end.
+    (f"{' '.join(PARAGRAPH)} (Foto: Humas Pemkot)", PARAGRAPH, ["caption"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected", "rules"), INLINE_CASES)
 def test_inline_rules(text, expected, rules):
     found = run(text)
     assert [s.text for s in found.sentences] == expected
@@ -105,8 +113,45 @@ def test_sentences_that_only_look_like_noise_stay(sentence):
 
 
 def test_every_rule_has_a_case():
-    covered = {rule for _, rule in DROPPED_LINES} | {"embed", "teaser_marker"}
-    assert (set(LINE_RULES) | set(INLINE_RULES)) <= covered
+    assert {rule for _, rule in DROPPED_LINES} == set(LINE_RULES)
+    inline = {rule for _, _, rules in INLINE_CASES for rule in rules}
+    assert inline == {rule.replace("_marker", "") for rule in INLINE_RULES}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Halaman " + " ".join(map(str, range(60))) + " teks akhir",
+        "Halaman " + "1" * 200 + " x y",
+        "salin tautan " * 30 + "x y",
+        "Bagikan: " + "salin tautan " * 30 + "x y",
+        "Senin, " * 50 + "7 Oktober",
+        "(" * 200 + "foto",
+        "A. " * 130,
+        "#a " * 130 + "x.",
+        "Baca juga " * 40 + "x",
+    ],
+)
+def test_no_rule_blows_up(line):
+    """A pattern that backtracks exponentially would not come back from these within the life of the test run."""
+    run(f"{BODY} {line}")
+    run(line)
+
+
+def test_a_teaser_broken_over_two_lines_is_dropped_whole():
+    text = f"{BODY} Baca juga: Harga cabai di pasar induk kota naik tajam\nsekali lagi hari ini"
+    assert kept(text) == [BODY]
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(NetralError, match="did you mean teaser"):
+        TextStage(TextSettings(disabled_rules=["teasr"]))
+
+
+def test_title_repeats_can_be_kept():
+    stage = TextStage(TextSettings(disabled_rules=["title_repeat"]))
+    article = Article("a", 1, "a", f"Judul Berita\n{BODY}\nJudul Berita", "Judul Berita")
+    assert [s.text for s in stage.run(article).sentences] == ["Judul Berita", BODY, "Judul Berita"]
 
 
 def test_a_repeated_body_is_kept_once_with_its_short_sentences():

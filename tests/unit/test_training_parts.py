@@ -125,6 +125,8 @@ def test_the_audit_finds_the_nearest_training_sentence():
     assert best[1:] == (2, 0)
     assert 0.7 < best[0] < 1
     assert closest_across(sentences, ["test"] * 3) == []
+    # Validation and test are held apart too: thresholds are chosen on one and judged on the other.
+    assert closest_across(sentences, ["validation", "train", "test"])[0][1:] == (0, 2)
 
 
 def test_platt_recovers_known_slope_and_offset():
