@@ -46,7 +46,8 @@ def _timed(work: Callable[[], object]) -> float:
     return median(seconds)
 
 
-def _spans(sentences: Iterable[str]) -> Spans:
+def sentence_spans(sentences: Iterable[str]) -> Spans:
+    """Return the span of each sentence counted without white space, so that the spaces between sentences do not matter."""
     out, position = set(), 0
     for sentence in sentences:
         length = len(re.sub(r"\s", "", sentence))
@@ -84,10 +85,10 @@ def splitter_table() -> list[list[str]]:
     )
     table = [["splitter", "stress set: sentence F1", "UD PUD: boundary F1", "UD PUD: sentence F1", "MB/s"]]
     for name, split in _splitters().items():
-        gold = [_spans(row["sentences"]) for row in stress]
-        cells = [name, f"{_f1(gold, [_spans(split(t)) for t in texts]):.3f}"]
+        gold = [sentence_spans(row["sentences"]) for row in stress]
+        cells = [name, f"{_f1(gold, [sentence_spans(split(t)) for t in texts]):.3f}"]
         if pud:
-            want, have = _spans(pud), _spans(split(" ".join(pud)))
+            want, have = sentence_spans(pud), sentence_spans(split(" ".join(pud)))
             cells += [f"{_f1([{e for _, e in want}], [{e for _, e in have}]):.3f}", f"{_f1([want], [have]):.3f}"]
         else:
             cells += ["no ../shared"] * 2

@@ -1,28 +1,17 @@
-import re
-
 import pytest
 from support import DATA, SHARED, read_jsonl
 
+from inference.bench import sentence_spans
 from netral.text.split import Splitter
 
 SPLIT = Splitter().sentences
 STRESS = DATA / "split_stress.jsonl"
 
 
-def spans(sentences):
-    """Sentence spans that do not depend on the spaces between them."""
-    out, position = set(), 0
-    for sentence in sentences:
-        length = len(re.sub(r"\s", "", sentence))
-        out.add((position, position + length))
-        position += length
-    return out
-
-
 def span_f1(pairs):
     hits = total = 0
     for gold, found in pairs:
-        hits += 2 * len(spans(gold) & spans(found))
+        hits += 2 * len(sentence_spans(gold) & sentence_spans(found))
         total += len(gold) + len(found)
     return hits / total
 
@@ -37,7 +26,7 @@ def test_ud_pud_boundaries(shared):
     path = SHARED / "ud" / "UD_Indonesian-PUD.id_pud-ud-test.conllu"
     gold = [line[9:].strip() for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# text = ")]
     found = SPLIT(" ".join(gold))
-    ends_gold, ends_found = ({end for _, end in spans(s)} for s in (gold, found))
+    ends_gold, ends_found = ({end for _, end in sentence_spans(s)} for s in (gold, found))
     assert 2 * len(ends_gold & ends_found) / (len(ends_gold) + len(ends_found)) >= 0.985
 
 
