@@ -18,7 +18,7 @@ _NEVER_END = frozenset(
     """.split()
 )
 # May stand at the end of a sentence as well as within it.
-_MAY_END = frozenset("dll dkk dsb dst dsbnya tbk wib wita wit sm m s.d sd vs ltd inc co corp etc jr sr".split())
+_MAY_END = frozenset("dll dkk dsb dst dsbnya tbk wib wita wit s.d sd vs ltd inc co corp etc jr sr".split())
 # Titles after a name: "S.H.", "M.Si.", "S.I.K.", "Lc.", "A.Md.", "Ph.D."
 _DEGREE = re.compile(
     r"(?:[SM]\.[A-Z]|(?:[A-Z][A-Za-z]{0,3}\.)+[A-Z][a-z]{1,4}(?:\.[A-Z])?|S\.[IK]\.[A-Z]{1,3}|Ph\.D|LL\.M|Lc|MSi|SSos|Sp\.[A-Z]{1,3})$"
@@ -182,7 +182,7 @@ def _dot_ends(text: str, start: int, stop: int, next_word: str, opens: bool, clo
     """Tell whether a single full stop ends a sentence rather than an abbreviation, initial or ordinal."""
     token = _token_before(text, start, stop)
     token_start = stop - len(token)
-    lower = token.lower().rpartition("-")[2]  # "se-Kab."
+    lower = token.lower().removeprefix("se-")  # "se-Kab."
     if not token:
         return True
     starter = _is_starter(next_word)
