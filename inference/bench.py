@@ -110,19 +110,24 @@ def text_table() -> list[list[str]]:
     ]
 
 
-def model_table(sentences: list[str]) -> list[list[str]]:
-    """Compare the Predictor with transformers' pipeline on the same sentences."""
+def plain_pipeline(folder: Path) -> Any:
+    """Load a model folder the way that plain transformers does, without netral."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-    model = AutoModelForSequenceClassification.from_pretrained(DEFAULT_MODEL, dtype="float32")
-    peer = pipeline(
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="float32")
+    return pipeline(
         "text-classification",
         model=model,
-        tokenizer=AutoTokenizer.from_pretrained(DEFAULT_MODEL),
+        tokenizer=AutoTokenizer.from_pretrained(folder),
         top_k=None,
         function_to_apply="sigmoid",
         truncation=True,
     )
+
+
+def model_table(sentences: list[str]) -> list[list[str]]:
+    """Compare the Predictor with transformers' pipeline on the same sentences."""
+    peer = plain_pipeline(DEFAULT_MODEL)
     texts = [model_text(s) for s in sentences]
     ours = Predictor(batch_tokens=4096)
     systems: dict[str, Callable[[], object]] = {

@@ -20,7 +20,7 @@ from netral.model_folder import open_model_folder
 from netral.progress import Progress
 from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, libraries, write_json
 from netral.records import Article, Drop, Reject, Sentence
-from netral.text import TextStage
+from netral.text import TextStage, no_sentences
 
 # Rows of one Parquet part of a folder output.
 _PART_ROWS = 100_000
@@ -284,8 +284,7 @@ def _article_sentences(
         if drops:
             drops.write(_drop_row(article, drop))
     if not text.sentences:
-        rules = ", ".join(sorted({drop.rule for drop in text.drops}))
-        _reject(Reject(article.file, article.row, "no_sentences", f"nothing left after cleaning ({rules})", article.id), summary, outputs)
+        _reject(no_sentences(article, text.drops), summary, outputs)
         return
     summary.articles += 1
     yield from text.sentences

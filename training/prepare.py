@@ -19,8 +19,8 @@ from netral.io.streams import read_lines
 from netral.io.writers import JsonlWriter, reject_row, split_row
 from netral.progress import Progress
 from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, libraries, write_json
-from netral.records import Article, Drop, Reject, Sentence
-from netral.text import TextStage
+from netral.records import Article, Reject, Sentence
+from netral.text import TextStage, no_sentences
 from training.dataset import CARD, SCHEMA
 from training.near_duplicates import closest_across, group_articles
 from training.partition import SPLITS, partition
@@ -177,12 +177,6 @@ def _take_article(article: Article, stage: TextStage, gold: list[GoldSpan] | Non
         found.rejects.append(
             Reject(article.file, article.row, "gold_not_matched", f"cleaning or splitting lost: {span.sentence[:120]}", article.id)
         )
-
-
-def no_sentences(article: Article, drops: Sequence[Drop]) -> Reject:
-    """Return the reject of an article of which cleaning left nothing."""
-    rules = ", ".join(sorted({drop.rule for drop in drops}))
-    return Reject(article.file, article.row, "no_sentences", f"nothing left after cleaning ({rules})", article.id)
 
 
 def join_gold(sentences: Sequence[Sentence], gold: Sequence[GoldSpan]) -> tuple[list[Sentence], list[GoldSpan]]:

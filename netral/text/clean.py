@@ -2,7 +2,7 @@
 
 Rules come in two kinds. A *line rule* takes a whole line. An *inline rule* takes a stretch within a
 line, because many crawls lose the line breaks (``…katanya.Baca juga: Judul lain``); what stands before and
-behind it are then separate blocks. The patterns were written from the forms found in 57,000 crawled articles.
+behind it are then separate blocks. The patterns were written from the forms found in a quarter of 57,000 crawled articles.
 """
 
 import difflib

@@ -61,10 +61,6 @@ _TOKEN_EDGE = frozenset("([\"“‘'«/")
 _LOOK_BACK = 60
 _HEADLINE_CHARS = 150
 _NEXT_WORD = re.compile(rf"[{re.escape(_OPENERS)}]*([\w\-]+)")
-_ATTRIBUTION = re.compile(
-    r"(?:kata|ujar|tutur|ucap|ungkap|tegas|jelas|imbuh|tambah|papar|terang|tanya|seru|tukas|pungkas|tandas|sebut|cetus|beber|lanjut"
-    r"|demikian|begitu|sambung|urai|tulis|klaim|keluh|jawab|kutip)(?:nya|kan)?\b"
-)
 # Lower-case words that open a sentence all the same: brands ("eBay"), a doctor's title, a lettered list item.
 _LOWER_START = re.compile(r"(?:[a-z]{1,2}-?[A-Z]|drg?\. ?[A-Z]|[a-z]\. [A-Z])")
 
@@ -149,7 +145,7 @@ def _cut(text: str, start: int, match: re.Match[str], in_quotation: bool, end: i
         return None
     if (marks.lstrip(".").strip(_CLOSERS) == "" and marks.count(".") > 1) or "…" in marks:
         return after
-    if plain_dot and not _dot_ends(text, start, stop, next_word, opens, closed, spaced):
+    if plain_dot and not _dot_ends(text, start, stop, next_word, opens, closed):
         return None
     return after
 
@@ -178,7 +174,7 @@ def _is_starter(word: str) -> bool:
     return word.lower() in _STARTERS
 
 
-def _dot_ends(text: str, start: int, stop: int, next_word: str, opens: bool, closed: bool, spaced: bool) -> bool:
+def _dot_ends(text: str, start: int, stop: int, next_word: str, opens: bool, closed: bool) -> bool:
     """Tell whether a single full stop ends a sentence rather than an abbreviation, initial or ordinal."""
     token = _token_before(text, start, stop)
     token_start = stop - len(token)

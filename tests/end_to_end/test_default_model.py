@@ -8,6 +8,7 @@ import pytest
 from support import ROOT, read_jsonl
 
 from inference import Predictor
+from inference.bench import plain_pipeline
 from inference.job import label
 from inference.predictor import DEFAULT_MODEL
 from netral.config import Config, load_config
@@ -71,19 +72,9 @@ def test_it_was_trained_with_the_shipped_recipe_on_the_shipped_data(tmp_path):
 
 
 def test_it_loads_with_plain_transformers_and_gives_the_same_logits(predictor, gold_labels):
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
-
     sentences = [row["sentence"] for row in gold_labels[:40]]
-    model = AutoModelForSequenceClassification.from_pretrained(DEFAULT_MODEL, dtype="float32")
-    plain = pipeline(
-        "text-classification",
-        model=model,
-        tokenizer=AutoTokenizer.from_pretrained(DEFAULT_MODEL),
-        top_k=None,
-        function_to_apply="sigmoid",
-        truncation=True,
-    )
-    names = list(model.config.id2label.values())
+    plain = plain_pipeline(DEFAULT_MODEL)
+    names = list(plain.model.config.id2label.values())
     found = np.array([[next(e["score"] for e in row if e["label"] == name) for name in names] for row in plain(sentences)])
     expected = 1 / (1 + np.exp(-predictor.logits(sentences)))
     assert found == pytest.approx(expected, abs=1e-5)
