@@ -137,7 +137,8 @@ def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[str], max
     """Set the last layer norm so that what the head reads has mean 0 and variance 1 over the training sentences.
 
     Means of sentence encoders lie close together (cosines of 0.78 and more between any two of forty news sentences); without
-    this the head spends the first epochs on learning to look past what they share. Done before training, it is a start value, not a constraint.
+    this the head spends the first epochs on learning to look past what they share. Done before training, it is a start
+    value, not a constraint.
     """
     batches = make_batches(
         tokenizer([model_text(s) for s in sentences], truncation=True, max_length=max_length)["input_ids"], tokenizer.pad_token_id, 4096
