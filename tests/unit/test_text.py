@@ -1,5 +1,6 @@
 import json
 import lzma
+import re
 from itertools import islice, pairwise
 
 import pytest
@@ -11,7 +12,7 @@ from netral.config import TextSettings
 from netral.errors import NetralError
 from netral.records import Article
 from netral.text import TextStage
-from netral.text.clean import INLINE_RULES, LINE_RULES
+from netral.text.clean import INLINE_RULES, LINE_RULES, Cleaner
 from netral.text.normalise import normalise
 
 STAGE = TextStage(TextSettings())
@@ -227,6 +228,43 @@ def test_no_letter_is_lost(text):
     for i, character in enumerate(normalised.text):
         if character.isalnum():
             assert normalised.source_span(i, i + 1)[0] in covered
+
+
+def written_from(rule, flags=0):
+    """Text that a rule takes, written by Hypothesis from its pattern."""
+    return st.from_regex(re.compile(rule, flags | re.DOTALL))
+
+
+class Unfiltered(Cleaner):
+    """Tries every inline rule at every character."""
+
+    def _inline_matches(self, text, start, end):
+        return self._inline.finditer(text, start, end)
+
+
+@pytest.mark.parametrize("rule", INLINE_RULES)
+@given(data=st.data())
+def test_an_inline_rule_begins_only_where_it_is_looked_for(rule, data):
+    around = st.lists(st.sampled_from([BODY, ".", '"', ")", " ", "\n", "(ref)", "Baca juga: A"]), max_size=4).map("".join)
+    text = data.draw(around) + data.draw(written_from(INLINE_RULES[rule])) + data.draw(around)
+    assert list(Cleaner().spans(text)) == list(Unfiltered().spans(text))
+
+
+UNGUARDED_CAPTION = re.sub(r"\(\?=\[\^(.+?)\]\*\[?\1\]?\)", "", LINE_RULES["caption"])
+
+
+@given(st.one_of(written_from(UNGUARDED_CAPTION, re.IGNORECASE), st.text()))
+def test_the_lookaheads_of_the_caption_rule_change_nothing(text):
+    assert "(?=" not in UNGUARDED_CAPTION
+    guarded, plain = (re.compile(rule, re.IGNORECASE | re.DOTALL) for rule in (LINE_RULES["caption"], UNGUARDED_CAPTION))
+    assert bool(guarded.fullmatch(text)) == bool(plain.fullmatch(text))
+
+
+def test_with_all_rules_disabled_nothing_is_dropped():
+    text = f"{BODY}\nBaca juga: Judul\n=====\n(ref)"
+    spans = list(Cleaner(tuple({*LINE_RULES, *INLINE_RULES})).spans(text))
+    assert [text[s.start : s.end] for s in spans] == text.split("\n")
+    assert not any(s.rule for s in spans)
 
 
 def test_gold_sentences_come_out_of_their_noisy_articles(gold_articles, gold_labels):
