@@ -20,6 +20,7 @@ _NEEDS_TRANSLATE = re.compile("[" + re.escape("".join(map(chr, _ONE_TO_ONE))) + 
 # Characters without width: they vanish. Soft hyphen, zero-width space and joiners, byte order mark.
 _ZERO_WIDTH = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});"
+_ANY_ZERO_WIDTH = re.compile(f"[{_ZERO_WIDTH}]")
 _CHANGES_LENGTH = re.compile(f"{_ENTITY}|[{_ZERO_WIDTH}]+")
 
 
@@ -63,7 +64,8 @@ def normalise(text: str) -> Normalised:
     >>> n = normalise("a &amp; b"); n.source_span(2, 3)
     (2, 7)
     """
-    if not _CHANGES_LENGTH.search(text):
+    # Every token that changes the length holds one of these; asking for them alone is several times faster.
+    if "&" not in text and not _ANY_ZERO_WIDTH.search(text):
         return Normalised(_one_to_one(text))
     parts: list[str] = []
     norm_starts: list[int] = []

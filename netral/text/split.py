@@ -55,8 +55,9 @@ _STARTERS = frozenset(
 _CLOSERS = "\"”’'»)]"
 _OPENERS = "\"“‘'«(["
 # A run of end marks with what closes behind it; the loop decides whether it ends a sentence.
-_CANDIDATE = re.compile(rf"(?:[.!?]+|…)[.!?…]*[{re.escape(_CLOSERS)}]*")
-_TOKEN_EDGE = frozenset("([\"“‘'«/")
+_CANDIDATE = re.compile(rf"[.!?…]+[{re.escape(_CLOSERS)}]*")
+_TOKEN_EDGE = re.compile("[(\\[\"“‘'«/]")
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 # No abbreviation, name part or enumerator is longer; looking back further would make long lines slow.
 _LOOK_BACK = 60
 _HEADLINE_CHARS = 150
@@ -92,7 +93,7 @@ class Splitter:
             quotes += text.count('"', counted, match.start())
             counted = match.start()
             cut = _cut(text, start, match, quotes % 2 == 1, end)
-            if cut is not None and cut > start and _has_word(text, start, cut):
+            if cut is not None and cut > start and _LETTER_OR_DIGIT.search(text, start, cut):
                 yield start, cut
                 start = cut
                 while start < end and text[start].isspace():
@@ -101,16 +102,11 @@ class Splitter:
             yield start, end
 
 
-def _has_word(text: str, start: int, end: int) -> bool:
-    return any(c.isalnum() for c in text[start:end])
-
-
 def _token_before(text: str, start: int, stop: int) -> str:
-    begin = stop
-    floor = max(start, stop - _LOOK_BACK)
-    while begin > floor and not text[begin - 1].isspace() and text[begin - 1] not in _TOKEN_EDGE:
-        begin -= 1
-    return text[begin:stop]
+    if stop == start or text[stop - 1].isspace():
+        return ""
+    word = text[max(start, stop - _LOOK_BACK) : stop].rsplit(None, 1)[-1]
+    return word if word.isalnum() else _TOKEN_EDGE.split(word)[-1]
 
 
 def _cut(text: str, start: int, match: re.Match[str], in_quotation: bool, end: int) -> int | None:

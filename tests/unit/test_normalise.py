@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netral.text import model_text
-from netral.text.normalise import normalise
+from netral.text.normalise import _ANY_ZERO_WIDTH, _CHANGES_LENGTH, normalise
 
 PIECES = st.lists(
     st.one_of(
@@ -23,6 +23,11 @@ def test_every_span_maps_to_source_that_normalises_to_it(text):
         a, b = found.source_span(start, start + 1)
         assert 0 <= a < b <= len(text)
         assert found.text[start] in normalise(text[a:b]).text or text[a] == "\r"
+
+
+@given(st.one_of(PIECES, st.from_regex(_CHANGES_LENGTH)))
+def test_the_quick_look_sees_every_text_whose_length_changes(text):
+    assert "&" in text or _ANY_ZERO_WIDTH.search(text) or not _CHANGES_LENGTH.search(text)
 
 
 @given(PIECES)
