@@ -17,7 +17,8 @@ from netral.records import Prediction, Reject, Sentence
 # Raise it when a column is added, removed or changes its meaning; docs/output.md describes the columns.
 OUTPUT_SCHEMA = 1
 _ROW_GROUP = 10_000
-# json.dumps with these settings would make a new encoder for every row: a fifth more time for rows with labels, a third for those of split.
+# json.dumps with these settings would make a new encoder for every row: a fifth more time for a row with labels, a third
+# for one of `netral split`.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
