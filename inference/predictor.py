@@ -1,24 +1,62 @@
 """The one object that turns sentences into predictions, in jobs, in evaluation and in notebooks."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from inference.backends import make_backend
-from inference.batching import Batch, make_batches
+from inference.backends import Backend, make_backend
+from inference.cache import ScoreCache
+from inference.choose import Choice, choose_variant
+from inference.host import allowed_cores
+from inference.scoring import Scorer
 from netral.errors import NetralError
 from netral.model_folder import open_model_folder
-from netral.records import Prediction
+from netral.progress import Progress
+from netral.records import Failure, Prediction
 from netral.text import model_text
 
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
-SCORE_DECIMALS = 3
-# The same sentence in another batch gives logits that differ by rounding in the last bits (the size seen is in docs/decisions.md).
-# A score that close to a rounding edge is settled by scoring the sentence alone.
-LOGIT_NOISE = 2e-4
+# A sentence longer than the model reads is cut into windows that share this many tokens, so that no phrase is lost at a cut:
+# the longest cue phrase of the gold corpus has fewer.
+WINDOW_OVERLAP = 32
+# Distinct sentences whose scores are remembered within a run; about 200 bytes each.
+_REMEMBERED = 100_000
+
+
+@dataclass(slots=True)
+class PredictorStats:
+    """What a Predictor was spared and what went wrong, counted since it was made.
+
+    Attributes:
+        sentences: Sentences asked for.
+        duplicates: Sentences that stood in the run before and were not scored again.
+        cache_hits: Sentences whose scores came from the cache on disk.
+        windows: Windows that sentences longer than the model reads were cut into.
+        retries: Batches that failed and were scored in parts.
+        failures: Sentences that could not be scored even alone.
+    """
+
+    sentences: int = 0
+    duplicates: int = 0
+    cache_hits: int = 0
+    windows: int = 0
+    retries: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Sentences read ahead: their texts as the model sees them, and for each new text its rows of token ids."""
+
+    texts: list[str]
+    rows: dict[str, list[list[int]]]
 
 
 def _load_tokenizer(path: Path) -> Tokenizer:
@@ -31,7 +69,8 @@ def _load_tokenizer(path: Path) -> Tokenizer:
 class Predictor:
     """A loaded model folder.
 
-    Not thread-safe: use one in each thread or process.
+    Not thread-safe: use one in each thread or process. It keeps all cores busy by itself. As a context manager it closes its
+    threads and its cache at the end.
 
     Example:
         >>> predictor = Predictor(backend="fake")
@@ -43,102 +82,190 @@ class Predictor:
         self,
         model: str | Path | None = None,
         *,
-        backend: str = "auto",
+        backend: str | Backend = "auto",
+        precision: str = "auto",
         device: str = "auto",
-        batch_tokens: int = 4096,
+        batch_tokens: int = 1024,
         window: int = 4096,
+        streams: int | None = None,
+        cache: str | Path | None = None,
     ) -> None:
         """Check the folder, then load it.
 
         Args:
             model: A folder written by `netral train`; None is the embedded default model.
-            backend: ``auto``, ``torch`` or ``fake``.
+            backend: ``auto``, ``torch``, ``onnx``, ``openvino`` or ``fake``, or a loaded backend of your own. ``auto`` times what is
+                exported and takes the fastest.
+            precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
             device: ``auto``, ``cpu`` or ``cuda``.
             batch_tokens: Upper bound on sentences times padded length in one batch. Does not change the result.
-            window: Sentences read ahead in :meth:`stream` to sort by length. Does not change the result.
+            window: Sentences read ahead to sort by length. Does not change the result.
+            streams: Batches computed at the same time, each on one core; None is as many as the process may use cores.
+            cache: Folder that keeps scores from run to run.
 
         Raises:
             NetralError: The folder is missing, foreign or damaged, or the backend is not available.
         """
         self.folder = open_model_folder(Path(model) if model is not None else DEFAULT_MODEL)
         self._tokenizer = _load_tokenizer(self.folder.path / "tokenizer.json")
-        self._backend = make_backend(backend, self.folder, device)
-        self.backend = self._backend.name
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._batch_tokens, self._window = batch_tokens, window
-        decision = self.folder.decision
-        self._slopes = np.array([decision.calibration[name].slope for name in decision.labels])
-        self._offsets = np.array([decision.calibration[name].offset for name in decision.labels])
-        self._thresholds = np.array([decision.thresholds[name] for name in decision.labels])
+        streams = streams or allowed_cores()
+        self.choice: Choice | None = None
+        if isinstance(backend, str):
+            self.choice = choose_variant(self.folder, backend, precision, device)
+            streams = 1 if self.choice.device == "cuda" else streams
+            backend = make_backend(self.folder, self.choice.variant, self.choice.device, streams)
+        self.backend, self.precision = backend.name, backend.precision
+        self.stats = PredictorStats()
+        self._scorer = Scorer(self.folder, backend, batch_tokens, streams, self.stats)
+        namespace = f"{self.folder.fingerprint}-{backend.name}-{backend.precision}"
+        self._cache = ScoreCache(Path(cache), namespace, len(self.labels)) if cache is not None else None
+        self._ahead = ThreadPoolExecutor(1, "netral-tokenise")
+        self._window = window
+        self._remembered: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._thresholds = np.array([self.folder.decision.thresholds[name] for name in self.labels])
+
+    def __enter__(self) -> "Predictor":
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """End its threads and close its cache; it cannot be used afterwards."""
+        self._ahead.shutdown(cancel_futures=True)
+        self._scorer.close()
+        if self._cache:
+            self._cache.close()
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Label names in the order of the model's outputs."""
         return self.folder.labels
 
-    def predict(self, sentences: Sequence[str]) -> list[Prediction]:
-        """Return one prediction for each sentence, in order."""
-        return list(self.stream(sentences))
+    def predict(self, sentences: Sequence[str], *, progress: bool = False) -> list[Prediction]:
+        """Return one prediction for each sentence, in order; with ``progress`` show a bar.
+
+        Raises:
+            NetralError: The backend failed on a sentence even when it was scored alone.
+        """
+        if not progress:
+            return list(self.stream(sentences))
+        found = []
+        with Progress("predict", "sentences", len(sentences)) as bar:
+            for prediction in self.stream(sentences):
+                found.append(prediction)
+                bar.advance(1)
+        return found
 
     def stream(self, sentences: Iterable[str]) -> Iterator[Prediction]:
-        """Yield one prediction for each sentence, in order, holding one window of sentences in memory."""
+        """Yield one prediction for each sentence, in order, holding two windows of sentences in memory.
+
+        The next window is read and tokenised, in a thread of its own, while one is computed.
+
+        Raises:
+            NetralError: The backend failed on a sentence even when it was scored alone.
+        """
+        for found in self.attempt(sentences):
+            if isinstance(found, Failure):
+                raise NetralError(
+                    f"the {self.backend} backend failed: {found.detail}", "try another --backend, or a smaller --batch-tokens"
+                )
+            yield found
+
+    def attempt(self, sentences: Iterable[str]) -> Iterator[Prediction | Failure]:
+        """Yield like :meth:`stream`, but a Failure in the place of a sentence that cannot be scored."""
         iterator = iter(sentences)
-        while chunk := list(islice(iterator, self._window)):
-            yield from self._predict_window(chunk)
+        ahead = self._ahead.submit(self._read, iterator)
+        while window := ahead.result():
+            ahead = self._ahead.submit(self._read, iterator)
+            yield from self._predicted(window)
 
     def logits(self, sentences: Sequence[str]) -> np.ndarray:
-        """Return the model's raw logits, shape (sentences, labels), float32, before calibration."""
-        ids, _ = self._encode([model_text(s) for s in sentences])
-        return self._score(ids)
+        """Return the model's raw logits, shape (sentences, labels), float32, before calibration.
 
-    def _predict_window(self, sentences: list[str]) -> Iterator[Prediction]:
-        # Crawls repeat themselves: each text is scored once.
-        texts = [model_text(sentence) for sentence in sentences]
-        index = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        ids, truncated = self._encode(list(index))
-        scores = self._settled_scores(ids)
-        given = scores >= self._thresholds
-        for text in texts:
-            i = index[text]
+        A sentence longer than the model reads has the largest logits of its windows.
+        """
+        rows = self._encoded([model_text(s) for s in sentences])
+        scored = self._scorer.logits([row for each in rows for row in each])
+        edges = np.cumsum([0, *map(len, rows)])
+        if not len(rows):
+            return np.empty((0, len(self.labels)), dtype=np.float32)
+        return np.asarray(np.maximum.reduceat(scored, edges[:-1]))
+
+    def _read(self, sentences: Iterator[str]) -> _Window | None:
+        """Take the next window from the source and tokenise what was not scored before."""
+        texts = [model_text(sentence) for sentence in islice(sentences, self._window)]
+        if not texts:
+            return None
+        new = list(dict.fromkeys(texts))
+        return _Window(texts, dict(zip(new, self._encoded(new), strict=True)))
+
+    def _encoded(self, texts: list[str]) -> list[list[list[int]]]:
+        """Tokenise; each text becomes one row of ids, or windows where it has more than the model reads."""
+        return [self._cut(encoding.ids) for encoding in self._tokenizer.encode_batch(texts)]
+
+    def _cut(self, ids: list[int]) -> list[list[int]]:
+        limit = self.folder.serving.max_length
+        if len(ids) <= limit:
+            return [ids]
+        first, inner, last = ids[0], ids[1:-1], ids[-1]
+        size = limit - 2
+        step = max(1, size - WINDOW_OVERLAP)
+        begins = range(0, max(len(inner) - size + step, 1), step)
+        return [[first, *inner[begin : begin + size], last] for begin in begins]
+
+    def _predicted(self, window: _Window) -> Iterator[Prediction | Failure]:
+        self.stats.sentences += len(window.texts)
+        scores = self._scores(window)
+        for text in window.texts:
+            score = scores[text]
+            if isinstance(score, Failure):
+                yield score
+                continue
             yield Prediction(
-                labels=tuple(name for name, yes in zip(self.labels, given[i], strict=True) if yes),
-                scores=dict(zip(self.labels, map(float, scores[i]), strict=True)),
-                truncated=truncated[i],
+                labels=tuple(name for name, yes in zip(self.labels, score >= self._thresholds, strict=True) if yes),
+                scores=dict(zip(self.labels, map(float, score), strict=True)),
+                truncated=len(window.rows[text]) > 1,
             )
 
-    def _encode(self, texts: list[str]) -> tuple[list[list[int]], list[bool]]:
-        """Tokenise; cut to the model's length keeping the closing special token."""
-        limit = self.folder.serving.max_length
-        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
-        cut = [len(ids) > limit for ids in encoded]
-        return [[*ids[: limit - 1], ids[-1]] if too_long else ids for ids, too_long in zip(encoded, cut, strict=True)], cut
+    def _scores(self, window: _Window) -> dict[str, np.ndarray | Failure]:
+        """Find the scores of a window's texts: remembered, in the cache, or computed now."""
+        found: dict[str, np.ndarray | Failure] = {}
+        for text in window.rows:
+            if text in self._remembered:
+                self._remembered.move_to_end(text)
+                found[text] = self._remembered[text]
+        self.stats.duplicates += len(window.texts) - len(window.rows) + len(found)
+        if self._cache:
+            cached = self._cache.get([text for text in window.rows if text not in found])
+            self.stats.cache_hits += len(cached)
+            found.update(cached)
+        wanted = [text for text in window.rows if text not in found]
+        computed = self._computed(wanted, window.rows)
+        found.update(computed)
+        good = {text: score for text, score in found.items() if not isinstance(score, Failure)}
+        if self._cache:
+            self._cache.put({text: good[text] for text in wanted if text in good})
+        self._remembered.update(good)
+        while len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+        return found
 
-    def _score(self, ids: list[list[int]]) -> np.ndarray:
-        out = np.empty((len(ids), len(self.labels)), dtype=np.float32)
-        for batch in make_batches(ids, self.folder.pad_id, self._batch_tokens):
-            out[batch.rows] = self._run(batch)
-        return out
-
-    def _run(self, batch: Batch) -> np.ndarray:
-        return self._backend.logits(batch.input_ids, batch.attention_mask)
-
-    def _settled_scores(self, ids: list[list[int]]) -> np.ndarray:
-        """Return calibrated probabilities rounded so that the batch a sentence was in cannot show.
-
-        A score whose rounding could go either way within the noise of the arithmetic is taken from the sentence scored
-        alone, without padding; every other score rounds the same from any batch.
-        """
-        logits = self._score(ids).astype(np.float64)
-        low, high = self._rounded(logits - LOGIT_NOISE), self._rounded(logits + LOGIT_NOISE)
-        scores = self._rounded(logits)
-        for row in np.flatnonzero((low != high).any(axis=1)):
-            (batch,) = make_batches([ids[row]], self.folder.pad_id, 1)
-            alone = self._rounded(self._run(batch)[0].astype(np.float64)[None])[0]
-            # Columns that are not in doubt keep their value: rounding them again could only restore it.
-            scores[row] = np.where(low[row] != high[row], alone, scores[row])
-        return scores
-
-    def _rounded(self, logits: np.ndarray) -> np.ndarray:
-        z = np.clip(logits * self._slopes + self._offsets, -60, 60)
-        return np.asarray(np.round(1 / (1 + np.exp(-z)), SCORE_DECIMALS))
+    def _computed(self, texts: list[str], rows: dict[str, list[list[int]]]) -> dict[str, np.ndarray | Failure]:
+        flat = [row for text in texts for row in rows[text]]
+        scores, problems = self._scorer.scores(flat)
+        found: dict[str, np.ndarray | Failure] = {}
+        begin = 0
+        for text in texts:
+            end = begin + len(rows[text])
+            failed = next((problems[row] for row in range(begin, end) if row in problems), None)
+            # A label that one window shows is the sentence's.
+            found[text] = Failure("backend_failed", failed) if failed else scores[begin:end].max(axis=0)
+            self.stats.windows += end - begin if end - begin > 1 else 0
+            self.stats.failures += failed is not None
+            begin = end
+        return found

@@ -116,6 +116,28 @@ def evaluate(
 
 
 @app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    backend: Annotated[str, typer.Option(help="onnx, openvino, or torch for a reduced precision.")],
+    precision: Annotated[str, typer.Option(help="fp32 or int8 (onnx); fp32, bf16 or int8 (openvino); bf16 or fp16 (torch).")],
+    data: Annotated[Path, typer.Option(help="Data set made by `netral prepare`: the gate compares on its validation split.")] = Path(
+        "runs/data"
+    ),
+    out: Annotated[Path | None, typer.Option(help="Copy the model there with the export; default: put the export into MODEL.")] = None,
+) -> None:
+    """Make a model faster: convert it for another backend or precision, if its decisions stay the same."""
+    from inference.export import export as run
+
+    found = run(model, backend, precision, data, out=out, say=_say)
+    f1 = ", ".join(f"{name} {pair[0]:.1f} -> {pair[1]:.1f}" for name, pair in found.f1.items() if pair)
+    _say(
+        f"export: {found.variant} passed on {found.sentences} sentences: {len(found.flips)} of {found.sentences * len(found.f1)} decisions "
+        f"differ, largest probability difference {found.largest_probability_difference}; F1 {f1}"
+    )
+    _say(f"export: written to {out or model}/exports/{found.variant}")
+
+
+@app.command()
 def label(
     inputs: Inputs,
     out: Annotated[str, typer.Option(help="OUT.jsonl, OUT.parquet, a folder for Parquet parts, or - for standard output.")],

@@ -76,12 +76,25 @@ class Prediction:
     Attributes:
         labels: The labels whose score reaches the threshold, in the model's label order.
         scores: Calibrated probability per label, rounded to three decimals.
-        truncated: True if the sentence had more tokens than the model reads.
+        truncated: True if the sentence had more tokens than the model reads and was scored in windows.
     """
 
     labels: tuple[str, ...]
     scores: dict[str, float]
     truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A sentence that the backend could not score, not even alone.
+
+    Attributes:
+        reason: A short stable name, counted in the summary.
+        detail: What went wrong, for a person.
+    """
+
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

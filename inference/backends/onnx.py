@@ -1,0 +1,41 @@
+"""ONNX Runtime on the CPU. Imports no torch: a job's first label comes within seconds."""
+
+from pathlib import Path
+
+import numpy as np
+
+from netral.errors import NetralError
+
+ONNX_FILE = "model.onnx"
+
+
+class OnnxBackend:
+    """A session with one thread: callers run it from as many threads as they want to keep busy."""
+
+    name = "onnx"
+    fixed_tokens: int | None = None
+
+    def __init__(self, export: Path, precision: str) -> None:
+        """Load ``model.onnx`` from an export folder.
+
+        Raises:
+            NetralError: The file cannot be loaded.
+        """
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(export / ONNX_FILE, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the library raises its own types, which share no base class
+            raise NetralError(f"{export / ONNX_FILE}: cannot be loaded ({error})", "export the model again with `netral export`") from None
+        self.precision = precision
+        # Batches hold one padded length, and then no difference between batches was ever seen (`make bench`). fp32 keeps
+        # the margin that torch needs, as a guard for processors that were not measured; int8 has integer sums, which are exact.
+        self.noise = 2e-4 if precision == "fp32" else 0.0
+
+    def logits(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
+        """Run the session."""
+        (found,) = self._session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})
+        return np.asarray(found, dtype=np.float32)
