@@ -32,7 +32,7 @@ _NAME = "|".join(name.replace("-", r"\s?-\s?").replace(" ", r"\s+") for name in 
 _LAW = re.compile(
     rf"(?P<name>{_NAME})\s+(?:Republik\s+Indonesia\s+)?(?:Nomor|No\.?)\s*:?\s*(?P<number>\d{{1,3}})\s+Tahun\s+(?P<year>(?:19|20)\d\d)\s+tentang\s+"
     r"(?P<title>[^();:]{3,400}?)"
-    r"\s*(?:\(?\s*Lembaran\s+Negara|DENGAN\s+RAHMAT|PRESIDEN\s+REPUBLIK|Menimbang\b|MENIMBANG\b)",
+    r"\s*(?:(?P<gazette>\(?\s*Lembaran\s+Negara)|DENGAN\s+RAHMAT|PRESIDEN\s+REPUBLIK|Menimbang\b|MENIMBANG\b)",
     re.I,
 )
 # A title that holds one of these has swallowed the text behind it.
@@ -57,12 +57,15 @@ def laws(articles: Iterable[Article]) -> list[tuple[str, int, str, str]]:
     titles: defaultdict[Key, Counter[str]] = defaultdict(Counter)
     cited: Counter[Key] = Counter()
     for article in articles:
-        for match in _LAW.finditer(article.text):
-            titles[_key(match)][_title(match["title"])] += 1
-        cited.update({_key(match) for match in _CITATION.finditer(article.text)})
         path = _PATH.search(str(article.meta.get("source", "")))
-        if path:
-            titles[path["type"], int(path["year"]), str(int(path["number"]))][""] += 0
+        own = (path["type"], int(path["year"]), str(int(path["number"]))) if path else None
+        if own:
+            titles[own][""] += 0
+        for match in _LAW.finditer(article.text):
+            # A heading is read by OCR and may be wrong (`NOMOR 5` of 6); the path is not.
+            if own in (None, _key(match)) or match["gazette"]:
+                titles[_key(match)][_title(match["title"])] += 1
+        cited.update({_key(match) for match in _CITATION.finditer(article.text)})
     for key, count in cited.items():
         if count >= _CITED:
             titles[key][""] += 0

@@ -8,18 +8,21 @@ from netral.citations.grammar import LEVELS
 
 # So that `Pasal 1 sampai 9999` is no flood: a longer range gives its two ends.
 _MAX_RANGE = 60
-_LEVEL = re.compile(r"(?<![^\W\d_])(pasa[l1|]|psl\.?|ps\.|ayat|huruf|angka|ke(?=\s?-\s?\d))(?![^\W\d_])\s*", re.I)
+# The income tax article by article: `PPh Pasal 21` is a tax, not a citation.
+_TAX = re.compile(r"(?:\bPPh|pajak penghasilan|\(PPh\))\s{0,3}$", re.I)
+_LEVEL = re.compile(r"(?<![^\W\d_])(pasa[l1|]|psl\.?|ps\.|ayat|huruf|angka|ke(?=\s?-?\s?\d|\s(?:satu|dua|tiga|empat)\b))(?![^\W\d_])\s*", re.I)
 _END = r"(?:(?!\w)|(?=(?:ayat|huruf|angka|uu|undang)(?![a-z])|jo\b))"
 _LETTER = r"(?:[a-z]|aa|bb|cc|dd|ee|ff)"
+_NUMERALS = {word: str(n) for n, word in enumerate("satu dua tiga empat lima enam tujuh delapan sembilan".split(), 1)}
 _VALUES = {
     # A letter behind an article number is glued, or a capital before a level or law; `Pasal I` belongs to an amending law.
     "pasal": rf"\(\s?(\d{{1,4}}[a-z]{{0,2}})\s?\)|((?:\d{{1,4}}(?:(?!uu)[a-z]{{1,2}}?|\s(?-i:[A-Z])(?=\s+(?:ayat|huruf|uu|undang)))?|(?-i:[IVX]{{1,4}})){_END})",
-    "ayat": rf"\(\s?(\d{{1,2}}[a-z]?)\s?\)|(\d{{1,2}}[a-z]??{_END})",
+    "ayat": rf"\(\s?(\d{{1,2}}[a-z]?)\s?\)|(\d{{1,2}}[a-z]??{_END}|(?:{'|'.join(_NUMERALS)})\b)",
     "huruf": rf"\(\s?({_LETTER})\s?\)|[\"“'‘]?({_LETTER}(?!\w))[\"”'’]?",
-    "angka": rf"\(\s?(\d{{1,3}}[a-z]?)\s?\)|-?\s?(\d{{1,3}}[a-z]??{_END})",
+    "angka": rf"\(\s?(\d{{1,3}}[a-z]?)\s?\)|-?\s?(\d{{1,3}}[a-z]??{_END}|(?:{'|'.join(_NUMERALS)})\b)",
 }
 _VALUE = [re.compile(_VALUES[level], re.I) for level in LEVELS]
-_WORDS = r"dan\s*/\s*atau|dan|atau|serta|maupun|j[ou]ncto|junto|jis|jo\.?"
+_WORDS = r"dan\s*/\s*atau|dan|atau|serta|maupun|j[ou]ncto|junto|jis|jo\.?|(?:lebih\s+)?subsid[ea]i?r"
 _JOIN = re.compile(rf"\s*(?:(?P<range>sampai(?:\s+dengan)?|s\.?\s?/?d\.?|hingga|[-–—])|,\s*(?:{_WORDS})|(?P<comma>,)|/|&|{_WORDS})\s*", re.I)
 _SPACE = re.compile(r"\s*")
 # `Pasal 280, 5 orang`, `Pasal 70 dan 3 ASN`: a bare number in the list is not followed by what it counts.
@@ -62,7 +65,7 @@ def fragments(text: str) -> Iterator[Fragment]:
         items, end = _chain(text, head.start())
         # Going on behind the whole chain, fitting or not, keeps the scan linear.
         position = max(end, head.end())
-        if any(item.level == 0 for item in items):
+        if any(item.level == 0 for item in items) and not _TAX.search(text, max(0, head.start() - 24), head.start()):
             yield Fragment(head.start(), end, tuple(dict.fromkeys(_paths(_outer_first(items)))))
 
 
@@ -80,7 +83,7 @@ def _chain(text: str, end: int) -> tuple[list[_Item], int]:
         if value is None or (join and not head and not _belongs(text, value.end(), join)):
             return items, end
         found = "".join((value[1] or value[2]).lower().split())
-        items.append(_Item(level, found, bool(join and not join["comma"]), bool(join and join["range"])))
+        items.append(_Item(level, _NUMERALS.get(found, found), bool(join and not join["comma"]), bool(join and join["range"])))
         end = value.end()
 
 

@@ -14,8 +14,9 @@ from netral.text.normalise import normalise
 
 # One cheap look decides for most sentences: without one of these there is neither a mention nor a word that points back.
 _TRIGGER = re.compile(
-    r"\b(?:undang|uu|u\.\s?u|pasa[l1|]|p(?:sl|s\.|p|\.\s?p|mk|kpu|er(?:p|da|gub|bup|wa|ma|men|bkn|kasn|ka|lan|bawaslu|aturan))|kepu|kep[pmgbw]|ketetapan"
-    r"|kuh|kitab|s(?:kb?|e|ema|urat)\b|suratedaran|in(?:pres|struksi|mendagri|gub|bup|wali)|putusan|tap|qanun)",
+    r"\b(?:undang|uu|u\.\s?u|pasa[l1|]|p(?:sl|s\.|\.\s?p)|(?:pp|pmk|ma|skb?|se|sema|tap|surat|per(?:da|dasus|dasi|ma|ka|kap|lan|pang))(?:\b|(?=no))"
+    r"|pp\d|pkpu|per(?:p[pu]|pres|pol|gub|bup|wa[lk]|men|bkn|kasn|bawaslu|dkpp|aturan|kapolri)|kep(?:utusan|pres|res|men|gub|bup|wal)|ketetapan"
+    r"|kuh|kitab|suratedaran|suratkep|in(?:pres|struksi|mendagri|gub|bup|wali)|putusan|tapmpr|qanun)",
     re.I,
 )
 # How far a law's title may reach before the article behind it; the longest title in the gazetteer has about 300 characters.
@@ -25,11 +26,17 @@ _LINK_AFTER = re.compile(r"\s*(?:\([^()\n]{1,60}\)\s*)?[\s,:(]*")
 _TITLE_HEAD = re.compile(r"\s*(?:\([^()\n]{1,60}\)\s*)?,?\s*(?:tentang|ttg\.?|mengenai)\s+", re.I)
 _TITLE_ENDS = re.compile(
     r"[.;:!?\"“”]|\n\s*\n|\b(?:yang|bahwa|telah|sudah|akan|adalah|sebagaimana|khususnya|terutama|karena|agar|saat|ketika|kata|ujar|tersebut|juga"
-    r"|itu|ini|berbunyi|berlaku|melalui|sesuai|menurut|berdasarkan|juncto|jo|ada|(?-i:me(?!nteri)[mn][a-z]{4,}|di(?:atur|sebut|ubah|nyatakan)[a-z]*)"
+    r"|itu|ini|dengan ancaman|guna|berbunyi|berlaku|melalui|sesuai|menurut|berdasarkan|juncto|jo|ada|(?-i:me(?!nteri)[mn][a-z]{4,}|di(?:atur|sebut|ubah|nyatakan)[a-z]*)"
     r")(?!\w)",
     re.I,
 )
 _TITLE_STOPS = re.compile(r"[,()\n]")
+# A document that is none of ours, or a law by a name that is not in the table: the article in front of it is that one's.
+_FOREIGN = re.compile(
+    r"\s*,?\s*(?:dari\s+|dalam\s+|pada\s+)?(?:(?:uu|undang\s?-?\s?undang)\s+(?:tentang\s|(?-i:[A-Z]))|kuh|kitab|per(?!tama|nah|lu\b)[a-z]+\b|konvensi|anggaran"
+    r"|ad\s?/\s?art|statuta|kontrak|pedoman|piagam|kode\s+etik|tata\s+tertib|surat|akta|naskah|ruu|raperda|rancangan)",
+    re.I,
+)
 _POINTS = re.compile(r"\s+(?:tersebut|itu|ini|dimaksud|tsb)(?!\w)", re.I)
 _NO_PATH: Path = (None, None, None, None)
 
@@ -155,7 +162,7 @@ def _follows(text: str, instrument: Instrument, fragment: Fragment, after: Instr
 
 def _title(text: str, mention: _Mention) -> str:
     """Return the title that stands behind a mention's law, empty if none does."""
-    if mention.back:
+    if mention.back or mention.source.alone:
         return ""
     end = mention.source.end
     head = _TITLE_HEAD.match(text, end, end + _TITLE_CHARS)
@@ -196,6 +203,8 @@ class _Context:
 
     def article(self, text: str, fragment: Fragment) -> _Mention | None:
         """Give a bare article the law cited last; `Pasal 71 tersebut` the law whose Pasal 71 was cited."""
+        if _FOREIGN.match(text, fragment.end):
+            return None
         points = _POINTS.match(text, fragment.end)
         before = self._by_pasal.get(fragment.paths[0][0] or "") if points else None
         before = before or self._articles
@@ -228,7 +237,7 @@ def _citations(mention: _Mention, start: int, end: int, surface: str, about: str
                 ayat,
                 huruf,
                 angka,
-                known or about or mention.source.about or None,
+                mention.source.about if mention.source.alone else known or about or mention.source.about or None,
                 known is not None,
                 nicknames().replaced.get(plain),
                 mention.back,

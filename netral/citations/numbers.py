@@ -11,7 +11,7 @@ _OCR = str.maketrans("OoLlIi", "001111")
 _TAHUN = r"(?:tahun|thn\b\.?|th\b\.?)"
 _PIECE = r"(?:\d{1,8}(?=tahun|th)|\d{1,8}[a-z]{0,2}(?![^\W\d_])|(?-i:[A-Z]{1,14}|[a-z]{1,14})\d{0,4}(?![^\W\d_]))"
 _DOTTED = rf"{_PIECE}(?:[.\-–]{_PIECE}){{0,8}}"
-_SLASHED = rf"(?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})(?:[.\-–]{_PIECE}){{0,8}}"
+_SLASHED = rf"(?!tahun)(?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})(?:[.\-–]{_PIECE}){{0,8}}"
 # `PM 12`: a ministry's mark stands before the number; `57 P/HUM/2019`: the Supreme Court's behind it.
 _VALUE = rf"(?:(?-i:[A-Z]{{2,5}})\s(?=\d))?{_DOTTED}(?:\s?[a-z]{{1,2}}(?=\s?/))?(?:\s{{0,2}}/\s{{0,2}}{_SLASHED}){{0,9}}"
 # Without the word `Nomor` only what brings a year: `PP 94/2021`, `PKPU 8 dan 10 Tahun 2024`, `TAP MPR VI/MPR/2001`, `UU 22/99`.
@@ -20,7 +20,9 @@ _BARE = (
     rf"|\d[\w.\-]{{0,30}}(?:/[\w.\-]{{1,30}}){{0,6}}/{_YEAR}|\d{{1,3}}/\d\d(?![\d/.])|[IVXLC]{{1,7}}\s?/\s?MPR)"
 )
 NUMBER = (
-    rf"(?:(?P<key>nomor|nomer|n[o0])\s?[.:]{{0,2}}\s*|{_BARE})(?P<value>{_VALUE})(?:\s{{0,9}},?\s{{0,9}}{_TAHUN}\s{{0,9}}(?P<year>{_YEAR}))?"
+    rf"(?:(?P<key>nomor|nomer|n[o0])\s?[.:]{{0,2}}\s*|{_BARE})(?P<value>{_VALUE})"
+    # `No. 11 2022`: some leave the word out.
+    rf"(?:(?:\s{{0,9}}[,/]?\s{{0,9}}{_TAHUN}\s{{0,9}}|(?<=\d)\s)(?P<year>{_YEAR}))?"
 )
 YEAR_ONLY = re.compile(rf"\s{{0,9}}(?:\([^()\n]{{1,30}}\)\s{{0,9}})?(?:RI\s|Republik\s+Indonesia\s)?\s{{0,9}}{_TAHUN}\s{{0,9}}(?P<year>{_YEAR})", re.I)
 _NEXT = re.compile(rf"\s{{0,9}}(?:,\s{{0,9}}(?:(?:dan|serta|juncto|jo\.?)\s+)?|(?<=\s)(?:dan|serta|&|juncto|jo\.?)\s+){NUMBER}", re.I)
@@ -35,7 +37,7 @@ _ROMAN = re.compile(r"[IVXLC]{1,7}")
 _COURTS = (
     (re.compile(r"/PUU\b", re.I), "putusan-mk"),
     (re.compile(r"PKE-DKPP", re.I), "putusan-dkpp"),
-    (re.compile(r"P\s?/\s?HUM/", re.I), "putusan-ma"),
+    (re.compile(r"P\s?/\s?HUM/|\d\s?(?:P?K|P)\s?/\s?(?:Pid|Pdt|TUN|Ag)", re.I), "putusan-ma"),
 )
 
 

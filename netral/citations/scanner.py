@@ -13,7 +13,7 @@ from netral.citations.types import MINISTRY, MINISTRY_NAMES, TYPE, TYPES, Type
 # What no name of an issuer or title between type and number holds. The type words keep `UU Pemilu dan PP Nomor 94` apart.
 _STOP = (
     r"(?!(?:nomor|nomer|no|n0|tahun|thn|pasal|ayat|yang|tersebut|itu|ini|adalah|ialah|akan|telah|sudah|belum|tidak|bahwa|karena|agar|oleh"
-    r"|sebagai\w*|laporan|register|registrasi|surat|berita|urut|urutan|calon|paslon|pasangan|telepon|rumah|jalan|jl|rekening|polisi|kasus"
+    r"|sebagai\w*|laporan|register|registrasi|surat|berita|urut|urutan|calon|paslon|pasangan|telepon|rekening|polisi|kasus"
     r"|saat|ketika|untuk|sehingga|namun|tetapi|sedangkan|kata|ujar|menurut|rancangan|putusan|undang|uu|pp|per(?:aturan|pres|ppu|men\w*|da|gub|bup"
     r"|wali|bawaslu|ma|pol|kap)|kep(?:utusan|pres|men\w*)|pkpu|skb|edaran|instruksi|inpres|qanun|jo|juncto)\b)(?!(?-i:SE|SK|me[mn][a-z]{4,}"
     r"|di(?:atur|tandatangani|sebut\w*|ubah|anggap|berlakukan|terbitkan))\b)"
@@ -46,6 +46,7 @@ class Instrument:
         issuer: Who issued it, as far as the text or the type says.
         about: A title that stands between type and number.
         articles: Whether a bare `Pasal 5` behind it can mean it.
+        alone: Whether the type is the instrument (KUHP), so that a title behind it is that of an article.
     """
 
     start: int
@@ -55,6 +56,7 @@ class Instrument:
     issuer: str = ""
     about: str = ""
     articles: bool = True
+    alone: bool = False
 
 
 def instruments(text: str, day: date | None = None) -> Iterator[Instrument]:
@@ -71,7 +73,8 @@ def _instrument(text: str, match: re.Match[str], day: date | None) -> Instrument
     kind = TYPES[int((match.lastgroup or "t0")[1:])]
     start, end, type_id, issuer = match.start(), match.end(), kind.id, kind.issuer
     if kind.alone:
-        return Instrument(start, end, type_id, (RegulationId(type_id, 1945 if type_id == "uud" else None),))
+        law = RegulationId(type_id, 1945 if type_id == "uud" else None)
+        return Instrument(start, end, type_id, (law,), issuer, kind.title, alone=True)
     if type_id in ("permen", "kepmen"):
         ministry = MINISTRY.match(text, end)
         if ministry is None and not match[0].lower().startswith(("peraturan menteri", "keputusan menteri")):

@@ -15,6 +15,7 @@ class Type:
         alone: The type is an instrument by itself, without number (KUHP).
         articles: It has articles, so that a bare ``Pasal 5`` behind it can mean it.
         gap: Which words may stand between type and number: none, those of an issuer, or those of a title.
+        title: What it is about, of an instrument by itself.
         year_only: ``PP Tahun 2004`` is a mention; ``SKB tahun 2019`` (a civil service test) is not.
     """
 
@@ -25,20 +26,23 @@ class Type:
     articles: bool = True
     gap: str = "issuer"
     year_only: bool = True
+    title: str = ""
 
 
+_CONSTITUTION = "Undang-Undang Dasar Negara Republik Indonesia Tahun 1945"
 _WALIKOTA = "wali kota"
 # Longer names before their beginnings: the first that matches is taken.
 TYPES = (
-    Type("uud", r"uud(?: (?:nri|negara republik indonesia|ri))?(?: tahun)?(?: ['’‘]?(?:19)?45)?", alone=True),
+    Type("uud", r"uud(?: (?:nri|negara republik indonesia|ri))?(?: tahun)?(?: ['’‘]?(?:19)?45)?", alone=True, title=_CONSTITUTION),
     Type(
         "uud",
-        r"undang undang dasar(?: \(uud\))?(?: nri| negara republik indonesia| republik indonesia| ri)?(?: tahun)?(?: ['’‘]?(?:19)?45)?"
+        r"undang undang dasar(?: \(?uud\)?)?(?: nri| negara republik indonesia| republik indonesia| ri)?(?: tahun)?(?: ['’‘]?(?:19)?45)?"
         r"(?: \(uud(?: nri)?(?: tahun)?(?: 1945)?\))?",
         alone=True,
+        title=_CONSTITUTION,
     ),
-    Type("kuhp", r"kuhp(?:idana)?|kuh pidana|kitab undang undang hukum pidana(?: \(kuhp\))?", alone=True),
-    Type("kuhap", r"kuhap|kitab undang undang hukum acara pidana(?: \(kuhap\))?", alone=True),
+    Type("kuhp", r"kuhp(?:idana)?|kuh pidana|kitab undang undang hukum pidana(?: \(kuhp\))?", alone=True, title="Kitab Undang-Undang Hukum Pidana"),
+    Type("kuhap", r"kuhap|kitab undang undang hukum acara pidana(?: \(kuhap\))?", alone=True, title="Kitab Undang-Undang Hukum Acara Pidana"),
     Type("perppu", r"perpp?u|peraturan pemerintah pengganti (?:undang undang|uu)", gap="title"),
     Type("pp", r"pp|p\. p\.?|peraturan pemerintah", gap="title"),
     Type("perpres", r"perpres|peraturan presiden", "Presiden", gap="title"),
@@ -57,7 +61,7 @@ TYPES = (
     Type("perma", r"perma|peraturan (?:mahkamah agung|ma)", "Mahkamah Agung"),
     Type("permenkeu", r"pmk", "Menteri Keuangan", gap="none"),
     Type("permen", r"peraturan (?:menteri|men(?=[a-z]))|permen", gap="title"),
-    Type("kepmen", r"keputusan (?:menteri|men(?=[a-z]))|kepmen", gap="title"),
+    Type("kepmen", r"(?:surat )?keputusan (?:menteri|men(?=[a-z]))|kepmen|sk (?:menteri|men(?=[a-z]))", gap="title"),
     Type("perda", r"perda|perdasus|perdasi|peraturan daerah(?: khusus)?", gap="region"),
     Type("qanun", r"qanun", gap="region"),
     Type("pergub", r"pergub|peraturan gubernur", "Gubernur", gap="region"),
@@ -75,7 +79,7 @@ TYPES = (
     Type("instruksi", rf"inwali|instruksi {_WALIKOTA}", "Wali Kota", articles=False),
     Type("instruksi", r"instruksi", articles=False, year_only=False),
     Type("putusan-mk", r"putusan (?:mk|mahkamah konstitusi)", "Mahkamah Konstitusi", articles=False, gap="case"),
-    Type("putusan-ma", r"putusan (?:ma|mahkamah agung)", "Mahkamah Agung", articles=False, gap="case"),
+    Type("putusan-ma", r"putusan (?:(?:kasasi|pk|peninjauan kembali) )?(?:ma|mahkamah agung)", "Mahkamah Agung", articles=False, gap="case"),
     Type("putusan-dkpp", r"putusan (?:dkpp|dewan kehormatan penyelenggara (?:pemilihan umum|pemilu))", "DKPP", articles=False, gap="case"),
     Type("putusan", r"putusan", articles=False, gap="case", year_only=False),
     Type("uu-darurat", r"(?:undang undang|uu) (?:darurat|drt\.?)", gap="title"),
@@ -112,7 +116,7 @@ MINISTRIES = (
     ("esdm", r"energi dan sumber daya mineral|esdm", "Energi dan Sumber Daya Mineral"),
     ("pupr", r"pekerjaan umum dan perumahan rakyat|pupr", "Pekerjaan Umum dan Perumahan Rakyat"),
     ("pu", r"pekerjaan umum|pu", "Pekerjaan Umum"),
-    ("kp", r"kelautan dan perikanan|kp", "Kelautan dan Perikanan"),
+    ("kp", r"kelautan dan perikanan|kk?p", "Kelautan dan Perikanan"),
     ("sos", r"sosial|sos", "Sosial"),
     ("bumn", r"badan usaha milik negara|bumn", "Badan Usaha Milik Negara"),
     ("lu", r"luar negeri|lu", "Luar Negeri"),
