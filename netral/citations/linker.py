@@ -14,18 +14,19 @@ from netral.text.normalise import normalise
 
 # One cheap look decides for most sentences: without one of these there is neither a mention nor a word that points back.
 _TRIGGER = re.compile(
-    r"\b(?:undang|uu|u\.\s?u|pasa[l1|]|p(?:sl|s\.|\.\s?p)|(?:pp|pmk|ma|skb?|se|sema|tap|surat|per(?:da|dasus|dasi|ma|ka|kap|lan|pang))(?:\b|(?=no))"
+    # The first letters alone, tried first, halve the time of a sentence without a trigger.
+    r"\b(?=[upksitq])(?:undang|uu|u\.\s?u|pasa[l1|]|p(?:sl|s\.|\.\s?p)|(?:pp|pmk|skb?|se|sema|tap|surat|per(?:da|dasus|dasi|ma|ka|kap|lan|pang))(?:\b|(?=no))"
     r"|pp\d|pkpu|per(?:p[pu]|pres|pol|gub|bup|wa[lk]|men|bkn|kasn|bawaslu|dkpp|aturan|kapolri)|kep(?:utusan|pres|res|men|gub|bup|wal)|ketetapan"
     r"|kuh|kitab|suratedaran|suratkep|in(?:pres|struksi|mendagri|gub|bup|wali)|putusan|tapmpr|qanun)",
     re.I,
 )
 # How far a law's title may reach before the article behind it; the longest title in the gazetteer has about 300 characters.
 _TITLE_CHARS = 320
-_LINK_BEFORE = re.compile(r"[\s,]*(?:(?:dari|dalam|pada|di|juga)\s+)?[\"“'(]?", re.I)
-_LINK_AFTER = re.compile(r"\s*(?:\([^()\n]{1,60}\)\s*)?[\s,:(]*")
-_TITLE_HEAD = re.compile(r"\s*(?:\([^()\n]{1,60}\)\s*)?,?\s*(?:tentang|ttg\.?|mengenai)\s+", re.I)
+_LINK_BEFORE = re.compile(r"[\s,]*(?:(?:dari|dalam|pada|di|juga)\s{1,9})?[\"“'(]?", re.I)
+_LINK_AFTER = re.compile(r"\s{0,9}(?:\([^()\n]{1,60}\)\s{0,9})?[\s,:(]*")
+_TITLE_HEAD = re.compile(r"\s{0,9}(?:\([^()\n]{1,60}\)\s{0,9})?,?\s{0,9}(?:tentang|ttg\.?|mengenai)\s{1,9}", re.I)
 _TITLE_ENDS = re.compile(
-    r"[.;:!?\"“”]|\n\s*\n|\b(?:yang|bahwa|telah|sudah|akan|adalah|sebagaimana|khususnya|terutama|karena|agar|saat|ketika|kata|ujar|tersebut|juga"
+    r"[.;:!?\"“”]|\n\s{0,9}\n|\b(?:yang|bahwa|telah|sudah|akan|adalah|sebagaimana|khususnya|terutama|karena|agar|saat|ketika|kata|ujar|tersebut|juga"
     r"|itu|ini|dengan ancaman|guna|berbunyi|berlaku|melalui|sesuai|menurut|berdasarkan|juncto|jo|ada|(?-i:me(?!nteri)[mn][a-z]{4,}|di(?:atur|sebut|ubah|nyatakan)[a-z]*)"
     r")(?!\w)",
     re.I,
@@ -33,11 +34,11 @@ _TITLE_ENDS = re.compile(
 _TITLE_STOPS = re.compile(r"[,()\n]")
 # A document that is none of ours, or a law by a name that is not in the table: the article in front of it is that one's.
 _FOREIGN = re.compile(
-    r"\s*,?\s*(?:dari\s+|dalam\s+|pada\s+)?(?:(?:uu|undang\s?-?\s?undang)\s+(?:tentang\s|(?-i:[A-Z]))|kuh|kitab|per(?!tama|nah|lu\b)[a-z]+\b|konvensi|anggaran"
-    r"|ad\s?/\s?art|statuta|kontrak|pedoman|piagam|kode\s+etik|tata\s+tertib|surat|akta|naskah|ruu|raperda|rancangan)",
+    r"\s{0,9},?\s{0,9}(?:dari\s{1,9}|dalam\s{1,9}|pada\s{1,9})?(?:(?:uu|undang\s?-?\s?undang)\s{1,9}(?:tentang\s|(?-i:[A-Z]))|uu[a-ce-z]|kuh|kitab|per(?!tama|nah|lu\b)[a-z]+\b|konvensi|anggaran"
+    r"|ad\s?/\s?art|statuta|kontrak|pedoman|piagam|kode\s{1,9}etik|tata\s{1,9}tertib|surat|akta|naskah|ruu|raperda|rancangan)",
     re.I,
 )
-_POINTS = re.compile(r"\s+(?:tersebut|itu|ini|dimaksud|tsb)(?!\w)", re.I)
+_POINTS = re.compile(r"\s{1,9}(?:tersebut|itu|ini|dimaksud|tsb)(?!\w)", re.I)
 _NO_PATH: Path = (None, None, None, None)
 
 
@@ -221,8 +222,9 @@ def _family(type_id: str) -> str:
 
 def _citations(mention: _Mention, start: int, end: int, surface: str, about: str) -> Iterator[Citation]:
     for each in mention.ids:
-        known = gazetteer().title(each)
         plain = format_id(each)
+        title = gazetteer().title(each)
+        title = nicknames().titles.get(plain, title) if not title else title
         for pasal, ayat, huruf, angka in mention.paths:
             yield Citation(
                 start,
@@ -237,8 +239,8 @@ def _citations(mention: _Mention, start: int, end: int, surface: str, about: str
                 ayat,
                 huruf,
                 angka,
-                mention.source.about if mention.source.alone else known or about or mention.source.about or None,
-                known is not None,
+                mention.source.about if mention.source.alone else title or about or mention.source.about or None,
+                title is not None,
                 nicknames().replaced.get(plain),
                 mention.back,
             )

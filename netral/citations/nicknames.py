@@ -23,23 +23,26 @@ class Nicknames:
 
     Attributes:
         replaced: For the canonical id of a law, that of the law it replaced.
+        titles: For the canonical id of a law, its longest name.
     """
 
     def __init__(self, text: str) -> None:
         """Read the table from YAML."""
         self.replaced: dict[str, str] = {}
+        self.titles: dict[str, str] = {}
         self._laws: dict[tuple[str, str], list[_Law]] = {}
         spellings: dict[str, set[str]] = {}
         for entry in yaml.safe_load(text):
             kind = entry.get("type", "uu")
             laws = [_Law(parse_id(law["id"]), law["since"]) for law in entry["laws"]]
             self.replaced.update({law["id"]: law["replaces"] for law in entry["laws"] if "replaces" in law})
+            self.titles.update(dict.fromkeys((law["id"] for law in entry["laws"]), max(entry["names"], key=len)))
             for name in entry["names"]:
                 self._laws[kind, _key(name)] = laws
                 spellings.setdefault(kind, set()).add(spelling(re.escape(name).replace(r"\ ", " ")))
         self._patterns = {
             kind: re.compile(
-                rf"\s+(?:(?:RI|tentang|mengenai)\s+)?(?P<name>{'|'.join(sorted(names, key=len, reverse=True))})(?![\w-])(?:\s+RI\b)?", re.I
+                rf"(?:\s{{0,9}}\((?:uu|pp|perppu)\))?\s{{1,9}}(?:(?:RI|tentang|mengenai)\s{{1,9}})?(?P<name>{'|'.join(sorted(names, key=len, reverse=True))})(?![\w-])(?:\s{{1,9}}RI\b)?", re.I
             )
             for kind, names in spellings.items()
         }

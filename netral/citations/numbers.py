@@ -11,7 +11,7 @@ _OCR = str.maketrans("OoLlIi", "001111")
 _TAHUN = r"(?:tahun|thn\b\.?|th\b\.?)"
 _PIECE = r"(?:\d{1,8}(?=tahun|th)|\d{1,8}[a-z]{0,2}(?![^\W\d_])|(?-i:[A-Z]{1,14}|[a-z]{1,14})\d{0,4}(?![^\W\d_]))"
 _DOTTED = rf"{_PIECE}(?:[.\-–]{_PIECE}){{0,8}}"
-_SLASHED = rf"(?!tahun)(?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})(?:[.\-–]{_PIECE}){{0,8}}"
+_SLASHED = rf"(?!tahun)(?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})(?:\.{_PIECE}|[\-–](?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})){{0,8}}"
 # `PM 12`: a ministry's mark stands before the number; `57 P/HUM/2019`: the Supreme Court's behind it.
 _VALUE = rf"(?:(?-i:[A-Z]{{2,5}})\s(?=\d))?{_DOTTED}(?:\s?[a-z]{{1,2}}(?=\s?/))?(?:\s{{0,2}}/\s{{0,2}}{_SLASHED}){{0,9}}"
 # Without the word `Nomor` only what brings a year: `PP 94/2021`, `PKPU 8 dan 10 Tahun 2024`, `TAP MPR VI/MPR/2001`, `UU 22/99`.
@@ -20,16 +20,16 @@ _BARE = (
     rf"|\d[\w.\-]{{0,30}}(?:/[\w.\-]{{1,30}}){{0,6}}/{_YEAR}|\d{{1,3}}/\d\d(?![\d/.])|[IVXLC]{{1,7}}\s?/\s?MPR)"
 )
 NUMBER = (
-    rf"(?:(?P<key>nomor|nomer|n[o0])\s?[.:]{{0,2}}\s*|{_BARE})(?P<value>{_VALUE})"
+    rf"(?:(?P<key>nomor|nomer|n[o0])\s?[.:]{{0,2}}\s{{0,9}}|{_BARE})(?P<value>{_VALUE})"
     # `No. 11 2022`: some leave the word out.
     rf"(?:(?:\s{{0,9}}[,/]?\s{{0,9}}{_TAHUN}\s{{0,9}}|(?<=\d)\s)(?P<year>{_YEAR}))?"
 )
-YEAR_ONLY = re.compile(rf"\s{{0,9}}(?:\([^()\n]{{1,30}}\)\s{{0,9}})?(?:RI\s|Republik\s+Indonesia\s)?\s{{0,9}}{_TAHUN}\s{{0,9}}(?P<year>{_YEAR})", re.I)
-_NEXT = re.compile(rf"\s{{0,9}}(?:,\s{{0,9}}(?:(?:dan|serta|juncto|jo\.?)\s+)?|(?<=\s)(?:dan|serta|&|juncto|jo\.?)\s+){NUMBER}", re.I)
+YEAR_ONLY = re.compile(rf"\s{{0,9}}(?:\([^()\n]{{1,30}}\)\s{{0,9}})?(?:RI\s|Republik\s{{1,9}}Indonesia\s)?\s{{0,9}}{_TAHUN}\s{{0,9}}(?P<year>{_YEAR})", re.I)
+_NEXT = re.compile(rf"\s{{0,9}}(?:,\s{{0,9}}(?:(?:dan|serta|juncto|jo\.?)\s{{1,9}})?|(?<=\s)(?:dan|serta|&|juncto|jo\.?)\s{{1,9}}){NUMBER}", re.I)
 # A decree of several ministers has a number from each; five are usual.
 _MAX_LISTED = 20
 _YEAR_AT_END = re.compile(rf"[/\-](?P<year>{_YEAR})$", re.I)
-_PLAIN = re.compile(rf"(?P<number>\d[\dOol]{{0,3}}[a-z]?)\s*[/\-]\s*(?P<year>{_YEAR}|\d\d)", re.I)
+_PLAIN = re.compile(rf"(?P<number>\d[\dOol]{{0,3}}[a-z]?)\s{{0,9}}[/.\-]\s{{0,9}}(?P<year>{_YEAR}|(?<=/)\d\d)", re.I)
 _DIGITS = re.compile(r"\d[\dOol]*")
 _DATE = re.compile(r"\d{1,2}[/\-]\d{1,2}[/\-]\d{4}")
 _ROMAN = re.compile(r"[IVXLC]{1,7}")

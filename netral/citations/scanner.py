@@ -20,18 +20,18 @@ _STOP = (
 )
 _WORD = rf"(?:\([^()\n]{{1,40}}\)|{_STOP}[a-z][\w.'’&/\-]{{0,30}})"
 _GAPS = {
-    "none": r"(?:\s{1,9}(?:RI|NRI|Republik\s+Indonesia|\([^()\n]{1,40}\))){0,2}",
+    "none": r"(?:\s{1,9}(?:RI|NRI|Republik\s{1,9}Indonesia|\([^()\n]{1,40}\))){0,2}",
     "issuer": rf"(?:\s{{1,9}}{_WORD}){{0,8}}?",
     "region": rf"(?:\s{{1,9}}{_WORD}){{0,8}}?",
     "title": rf"(?:\s{{0,9}}(?:,\s{{0,9}}|\s){_WORD}){{0,12}}?",
-    "issuers": rf"(?:\s{{0,9}}(?:,\s{{0,9}}|\s)(?:\d(?=\s+menteri)|(?-i:[A-Z]\d[A-Z]\b)|{_WORD})){{0,30}}?",
+    "issuers": rf"(?:\s{{0,9}}(?:,\s{{0,9}}|\s)(?:\d(?=\s{{1,9}}menteri)|(?-i:[A-Z]\d[A-Z]\b)|{_WORD})){{0,30}}?",
     "case": rf"(?:\s{{1,9}}(?:RI|atas|dalam|terkait|perkara|uji|materi|{_WORD})){{0,5}}?",
 }
-_TAILS = {name: re.compile(rf"(?P<gap>{gap})\s{{0,9}}[.:,]?\s{{0,9}}{NUMBER}", re.I) for name, gap in _GAPS.items()}
+_TAILS = {name: re.compile(rf"(?P<gap>{gap})\s{{0,9}}[.:,\-–]?\s{{0,9}}{NUMBER}", re.I) for name, gap in _GAPS.items()}
 _BACK = re.compile(r"\s{1,9}(?:tersebut|itu|ini|dimaksud|tsb)(?!\w)", re.I)
 _NOT_BEFORE = re.compile(r"(?:rancangan|jalan|jl\.?|gang|gg\.?)\s{1,3}$", re.I)
-_NO_NAME = re.compile(r"\([^()]*\)|\b(?:NRI|RI|Republik\s+Indonesia)\b", re.I)
-_TITLE_WORD = re.compile(r"(?:tentang|mengenai)\s+", re.I)
+_NO_NAME = re.compile(r"\([^()]*\)|\b(?:NRI|RI|Republik\s{1,9}Indonesia)\b", re.I)
+_TITLE_WORD = re.compile(r"(?:tentang|mengenai)\s{1,9}", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ def _instrument(text: str, match: re.Match[str], day: date | None) -> Instrument
         ministry = MINISTRY.match(text, end)
         if ministry is None and not match[0].lower().startswith(("peraturan menteri", "keputusan menteri")):
             return _back(text, start, end, kind, type_id)
+        issuer = "Menteri"
         if ministry:
             type_id += ministry.lastgroup or ""
             issuer = f"Menteri {MINISTRY_NAMES[ministry.lastgroup or '']}"
@@ -99,7 +100,8 @@ def _numbered(text: str, start: int, match: re.Match[str], kind: Type, type_id: 
     if first is None or not type_id:
         return None
     numbers, end = listed_numbers(text, match.end(), first, type_id)
-    if type_id == "skb":
+    if type_id == "skb" or "bersama" in text[start : match.start("value")].lower():
+        # One decree of several ministers, each with his own number: the first one names it.
         numbers = numbers[:1]
     words = " ".join(_NO_NAME.sub(" ", match["gap"]).split()).strip(" ,")
     title = _TITLE_WORD.match(words) is not None or (kind.gap == "title" and not issuer)
