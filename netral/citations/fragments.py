@@ -23,9 +23,11 @@ _VALUES = {
     "huruf": rf"\(\s?({_LETTER})\s?\)|[\"“'‘]?({_LETTER}(?!\w))[\"”'’]?",
     "angka": rf"\(\s?(\d{{1,3}}[a-z]?)\s?\)|-?\s?(\d{{1,3}}[a-z]??{_END}|(?:{'|'.join(_NUMERALS)})\b)",
 }
-_VALUE = [re.compile(_VALUES[level], re.I) for level in LEVELS]
+# `Pasal 55 ayat (1) ke-1 KUHP`: the old code counts within a paragraph; it belongs to the mention but has no place in the id.
+_READ = (*LEVELS, "ke")
+_VALUE = [re.compile(_VALUES[level], re.I) for level in (*LEVELS, "angka")]
 _WORDS = r"dan\s{0,9}/\s{0,9}atau|dan|atau|serta|maupun|j[ou]ncto|junto|jis|jo\.?|(?:lebih\s{1,9})?subsid[ea]i?r"
-_JOIN = re.compile(rf"\s{{0,9}}(?:(?P<range>sampai(?:\s{{1,9}}dengan)?|s\.?\s?/?d\.?|hingga|[-–—])|,\s{{0,9}}(?:{_WORDS})|(?P<comma>,)|/|&|{_WORDS})\s{{0,9}}", re.I)
+_JOIN = re.compile(rf"\s{{0,9}}(?:(?P<range>sampai(?:\s{{1,9}}dengan)?|s\.?\s?/?d\.?|hingga|[-‑–—])|,\s{{0,9}}(?:{_WORDS})|(?P<comma>,)|/|&|{_WORDS})\s{{0,9}}", re.I)
 _SPACE = re.compile(r"\s{0,9}")
 # `Pasal 280, 5 orang`, `Pasal 70 dan 3 ASN`: a bare number in the list is not followed by what it counts.
 _COUNTED = re.compile(
@@ -68,7 +70,7 @@ def fragments(text: str) -> Iterator[Fragment]:
         # Going on behind the whole chain, fitting or not, keeps the scan linear.
         position = max(end, head.end())
         if any(item.level == 0 for item in items) and not _TAX.search(text, max(0, head.start() - 24), head.start()):
-            yield Fragment(head.start(), end, tuple(dict.fromkeys(_paths(_outer_first(items)))))
+            yield Fragment(head.start(), end, tuple(dict.fromkeys(path[: len(LEVELS)] for path in _paths(_outer_first(items)))))
 
 
 def _chain(text: str, end: int) -> tuple[list[_Item], int]:
@@ -97,7 +99,7 @@ def _skip(text: str, position: int) -> int:
 
 def _level(word: str) -> int:
     lower = word.lower()
-    return 0 if lower.startswith("p") else LEVELS.index("angka" if lower == "ke" else lower)
+    return 0 if lower.startswith("p") else _READ.index(lower)
 
 
 def _belongs(text: str, end: int, join: re.Match[str]) -> bool:
@@ -116,15 +118,15 @@ def _paths(items: list[_Item]) -> Iterator[Path]:
     last: list[str | None] = []
     for item in items:
         if not last:
-            last = [None] * len(LEVELS)
+            last = [None] * len(_READ)
         elif item.closes_range and last[item.level] is not None and not any(last[item.level + 1 :]):
             yield tuple(last)
             for value in _between(last[item.level] or "", item.value):
                 yield (*last[: item.level], value, *last[item.level + 1 :])
-            last = [*last[: item.level], *[None] * (len(LEVELS) - item.level)]
+            last = [*last[: item.level], *[None] * (len(_READ) - item.level)]
         elif last[item.level] is not None or (item.joined and any(last[item.level + 1 :])):
             yield tuple(last)
-            last = [*last[: item.level], *[None] * (len(LEVELS) - item.level)]
+            last = [*last[: item.level], *[None] * (len(_READ) - item.level)]
         last[item.level] = item.value
     yield tuple(last)
 

@@ -15,8 +15,8 @@ from netral.text.normalise import normalise
 # One cheap look decides for most sentences: without one of these there is neither a mention nor a word that points back.
 _TRIGGER = re.compile(
     # The first letters alone, tried first, halve the time of a sentence without a trigger.
-    r"\b(?=[upksitq])(?:undang|uu|u\.\s?u|pasa[l1|]|p(?:sl|s\.|\.\s?p)|(?:pp|pmk|skb?|se|sema|tap|surat|per(?:da|dasus|dasi|ma|ka|kap|lan|pang))(?:\b|(?=no))"
-    r"|pp\d|pkpu|per(?:p[pu]|pres|pol|gub|bup|wa[lk]|men|bkn|kasn|bawaslu|dkpp|aturan|kapolri)|kep(?:utusan|pres|res|men|gub|bup|wal)|ketetapan"
+    r"\b(?=[upksitq])(?:undang|uu|u\.\s?u|pasa[l1|]|p(?:sl|s\.|\.\s?p)|(?:pp|pmk|skb?|se|sema|tap|surat|per(?:da|dasus|dasi|ma|ka|kap|[l1]an|pang))(?:\b|(?=no))"
+    r"|pp\d|pkpu|per(?:p[puo0]|pres|gub|bup|wa[l1k]|men|bkn|kasn|bawas|dkpp|aturan|kap[o0])|kep(?:utusan|pres|res|men|gub|bup|wal)|ketetapan"
     r"|kuh|kitab|suratedaran|suratkep|in(?:pres|struksi|mendagri|gub|bup|wali)|putusan|tapmpr|qanun)",
     re.I,
 )

@@ -10,8 +10,8 @@ _YEAR = r"(?:1[89]|2[0o])[\doli]{2}(?!\d)"
 _OCR = str.maketrans("OoLlIi", "001111")
 _TAHUN = r"(?:tahun|thn\b\.?|th\b\.?)"
 _PIECE = r"(?:\d{1,8}(?=tahun|th)|\d{1,8}[a-z]{0,2}(?![^\W\d_])|(?-i:[A-Z]{1,14}|[a-z]{1,14})\d{0,4}(?![^\W\d_]))"
-_DOTTED = rf"{_PIECE}(?:[.\-–]{_PIECE}){{0,8}}"
-_SLASHED = rf"(?!tahun)(?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})(?:\.{_PIECE}|[\-–](?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})){{0,8}}"
+_DOTTED = rf"{_PIECE}(?:[.\-‑–]{_PIECE}){{0,8}}"
+_SLASHED = rf"(?!tahun)(?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})(?:\.(?:{_PIECE}|[a-z]{{1,14}}(?=[./\-]\w))|[\-‑–](?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})){{0,8}}"
 # `PM 12`: a ministry's mark stands before the number; `57 P/HUM/2019`: the Supreme Court's behind it.
 _VALUE = rf"(?:(?-i:[A-Z]{{2,5}})\s(?=\d))?{_DOTTED}(?:\s?[a-z]{{1,2}}(?=\s?/))?(?:\s{{0,2}}/\s{{0,2}}{_SLASHED}){{0,9}}"
 # Without the word `Nomor` only what brings a year: `PP 94/2021`, `PKPU 8 dan 10 Tahun 2024`, `TAP MPR VI/MPR/2001`, `UU 22/99`.
@@ -24,7 +24,15 @@ NUMBER = (
     # `No. 11 2022`: some leave the word out.
     rf"(?:(?:\s{{0,9}}[,/]?\s{{0,9}}{_TAHUN}\s{{0,9}}|(?<=\d)\s)(?P<year>{_YEAR}))?"
 )
-YEAR_ONLY = re.compile(rf"\s{{0,9}}(?:\([^()\n]{{1,30}}\)\s{{0,9}})?(?:RI\s|Republik\s{{1,9}}Indonesia\s)?\s{{0,9}}{_TAHUN}\s{{0,9}}(?P<year>{_YEAR})", re.I)
+_ONLY = rf"(?:RI\s|Republik\s{{1,9}}Indonesia\s)?\s{{0,9}}{_TAHUN}\s{{0,9}}(?P<year>{_YEAR})"
+YEAR_ONLY = re.compile(rf"\s{{0,9}}(?:\([^()\n]{{1,30}}\)\s{{0,9}})?{_ONLY}", re.I)
+# `Perda Kota Padang Tahun 2005`: the words between must begin with an office or a region and be names.
+ISSUER_YEAR = re.compile(
+    r"\s{1,9}(?P<issuer>(?:kota|kabupaten|kab\.|provinsi|prov\.|bupati|gubernur|wali\s?kota|menteri|men(?=[a-z])|kapolri|sekda|kepala|ketua|dirjen|dki)"
+    r"(?-i:[a-z]{0,12}(?:\s[A-Z][\w.\-]{0,20}){0,4}))\s{1,9}"
+    + _ONLY,
+    re.I,
+)
 _NEXT = re.compile(rf"\s{{0,9}}(?:,\s{{0,9}}(?:(?:dan|serta|juncto|jo\.?)\s{{1,9}})?|(?<=\s)(?:dan|serta|&|juncto|jo\.?)\s{{1,9}}){NUMBER}", re.I)
 # A decree of several ministers has a number from each; five are usual.
 _MAX_LISTED = 20

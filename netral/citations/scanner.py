@@ -7,7 +7,7 @@ from datetime import date
 
 from netral.citations.grammar import RegulationId
 from netral.citations.nicknames import nicknames
-from netral.citations.numbers import NUMBER, YEAR_ONLY, court, listed_numbers, read_number, read_year
+from netral.citations.numbers import ISSUER_YEAR, NUMBER, YEAR_ONLY, court, listed_numbers, read_number, read_year
 from netral.citations.types import MINISTRY, MINISTRY_NAMES, TYPE, TYPES, Type
 
 # What no name of an issuer or title between type and number holds. The type words keep `UU Pemilu dan PP Nomor 94` apart.
@@ -130,6 +130,9 @@ def _named(text: str, start: int, end: int, kind: Type, day: date | None) -> Ins
 
 def _of_year(text: str, start: int, end: int, kind: Type, type_id: str, issuer: str) -> Instrument | None:
     match = YEAR_ONLY.match(text, end) if kind.year_only else None
+    if match is None and kind.gap in ("region", "issuers") and type_id != "skb":
+        match = ISSUER_YEAR.match(text, end)
+        issuer = f"{issuer} {match['issuer']}".strip() if match else issuer
     if match is None:
         return None
     return Instrument(start, match.end(), type_id, (RegulationId(type_id, read_year(match["year"])),), issuer, "", kind.articles)

@@ -133,15 +133,23 @@ MINISTRIES = (
 )
 
 
+# Some pages use a hyphen that does not break (U+2011) or a dash.
+HYPHENS = r"\-‐‑–"
+
+
 def spelling(pattern: str) -> str:
-    """Turn a pattern of the tables into a regular expression: a space forgives line breaks, hyphens and missing spaces."""
-    return pattern.replace(" ", r"[\s\-–]{0,4}")
+    """Turn a pattern of the tables into one that forgives line breaks, hyphens, missing spaces and OCR's 1 for l and 0 for o.
+
+    >>> bool(re.fullmatch(spelling("perwali kota"), "perwa1i-kota"))
+    True
+    """
+    return pattern.replace("l", "[l1]").replace("o", "[o0]").replace(" ", rf"[\s{HYPHENS}]{{0,4}}")
 
 
 # A type or ministry ends where the word ends, or where a number was glued to it (`UUNo.5`).
 WORD_END = r"(?:(?![^\W\d_])|(?=no(?:mor)?\s?[.:]?\s?\d))"
 MINISTRY = re.compile(
-    r"[\s\-–]{0,4}(?:" + "|".join(f"(?P<{short}>{spelling(pattern)})" for short, pattern, _ in MINISTRIES) + ")" + WORD_END, re.I
+    rf"[\s{HYPHENS}]{{0,4}}(?:" + "|".join(f"(?P<{short}>{spelling(pattern)})" for short, pattern, _ in MINISTRIES) + ")" + WORD_END, re.I
 )
 MINISTRY_NAMES = {short: name for short, _, name in MINISTRIES}
 TYPE = re.compile(
