@@ -39,7 +39,9 @@ _LAW = re.compile(
 _SWALLOWED = re.compile(r"sebagaimana telah|[\]|\\#*<>]|Menimbang|\.\s|\d\.|dicabut|berlaku|\bayat\b|\bPasal\b", re.I)
 # A law that so many others cite exists, even if no place gives its title: less than that may be a misprint.
 _CITED = 3
-_CITATION = re.compile(rf"(?P<name>{_NAME})\s+(?:Republik\s+Indonesia\s+)?Nomor\s+(?P<number>\d{{1,3}})\s+Tahun\s+(?P<year>(?:19|20)\d\d)", re.I)
+_CITATION = re.compile(
+    rf"(?P<name>{_NAME})\s+(?:Republik\s+Indonesia\s+)?Nomor\s+(?P<number>\d{{1,3}})\s+Tahun\s+(?P<year>(?:19|20)\d\d)", re.I
+)
 # Many crawls of law data bases keep type, year and number in the path of a file.
 _PATH = re.compile(r"\b(?P<type>uu|pp|perppu|perpres|keppres|inpres)/(?P<year>\d{4})/(?P<number>\d{1,3})\.")
 Key = tuple[str, int, str]

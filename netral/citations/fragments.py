@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netral.citations.grammar import LEVELS
+from netral.citations.types import SP, S
 
 # So that `Pasal 1 sampai 9999` is no flood: a longer range gives its two ends.
 _MAX_RANGE = 60
@@ -12,13 +13,18 @@ _MAX_RANGE = 60
 _MAX_CHAIN = 100
 # The income tax article by article: `PPh Pasal 21` is a tax, not a citation.
 _TAX = re.compile(r"(?:\bPPh|pajak penghasilan|\(PPh\))\s{0,3}$", re.I)
-_LEVEL = re.compile(r"(?<![^\W\d_])(pasa[l1|]|psl\.?|ps\.|ayat|huruf|angka|ke(?=\s?-?\s?\d|\s(?:satu|dua|tiga|empat)\b))(?![^\W\d_])\s{0,9}", re.I)
+_LEVEL = re.compile(
+    r"(?<![^\W\d_])(pasa[l1|]|psl\.?|ps\.|ayat|huruf|angka|ke(?=\s?-?\s?\d|\s(?:satu|dua|tiga|empat)\b))(?![^\W\d_])\s{0,9}", re.I
+)
 _END = r"(?:(?!\w)|(?=(?:ayat|huruf|angka|uu|undang)(?![a-z])|jo\b))"
 _LETTER = r"(?:[a-z]|aa|bb|cc|dd|ee|ff)"
 _NUMERALS = {word: str(n) for n, word in enumerate("satu dua tiga empat lima enam tujuh delapan sembilan".split(), 1)}
 _VALUES = {
     # A letter behind an article number is glued, or a capital before a level or law; `Pasal I` belongs to an amending law.
-    "pasal": rf"\(\s?(\d{{1,4}}[a-z]{{0,2}})\s?\)|((?:\d{{1,4}}(?:(?!uu)[a-z]{{1,2}}?|\s(?-i:[A-Z])(?=\s{{1,9}}(?:ayat|huruf|uu|undang)))?|(?-i:[IVX]{{1,4}})){_END})",
+    "pasal": (
+        r"\(\s?(\d{1,4}[a-z]{0,2})\s?\)"
+        rf"|((?:\d{{1,4}}(?:(?!uu)[a-z]{{1,2}}?|\s(?-i:[A-Z])(?={SP}(?:ayat|huruf|uu|undang)))?|(?-i:[IVX]{{1,4}})){_END})"
+    ),
     "ayat": rf"\(\s?(\d{{1,2}}[a-z]?)\s?\)|(\d{{1,2}}[a-z]??{_END}|(?:{'|'.join(_NUMERALS)})\b)",
     "huruf": rf"\(\s?({_LETTER})\s?\)|[\"“'‘]?({_LETTER}(?!\w))[\"”'’]?",
     "angka": rf"\(\s?(\d{{1,3}}[a-z]?)\s?\)|-?\s?(\d{{1,3}}[a-z]??{_END}|(?:{'|'.join(_NUMERALS)})\b)",
@@ -27,7 +33,10 @@ _VALUES = {
 _READ = (*LEVELS, "ke")
 _VALUE = [re.compile(_VALUES[level], re.I) for level in (*LEVELS, "angka")]
 _WORDS = r"dan\s{0,9}/\s{0,9}atau|dan|atau|serta|maupun|j[ou]ncto|junto|jis|jo\.?|(?:lebih\s{1,9})?subsid[ea]i?r"
-_JOIN = re.compile(rf"\s{{0,9}}(?:(?P<range>sampai(?:\s{{1,9}}dengan)?|s\.?\s?/?d\.?|hingga|[-‑–—])|,\s{{0,9}}(?:{_WORDS})|(?P<comma>,)|/|&|{_WORDS})\s{{0,9}}", re.I)
+_JOIN = re.compile(
+    rf"{S}(?:(?P<range>sampai(?:{SP}dengan)?|s\.?\s?/?d\.?|hingga|[-‑–—])|,{S}(?:{_WORDS})|(?P<comma>,)|/|&|{_WORDS}){S}",
+    re.I,
+)
 _SPACE = re.compile(r"\s{0,9}")
 # `Pasal 280, 5 orang`, `Pasal 70 dan 3 ASN`: a bare number in the list is not followed by what it counts.
 _COUNTED = re.compile(
@@ -87,6 +96,8 @@ def _chain(text: str, end: int) -> tuple[list[_Item], int]:
         if value is None or (join and not head and not _belongs(text, value.end(), join)):
             return items, end
         found = "".join((value[1] or value[2]).lower().split())
+        if found in _NUMERALS and not head:
+            return items, end
         items.append(_Item(level, _NUMERALS.get(found, found), bool(join and not join["comma"]), bool(join and join["range"])))
         end = value.end()
     return items, end

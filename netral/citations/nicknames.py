@@ -9,7 +9,7 @@ from importlib.resources import files
 import yaml
 
 from netral.citations.grammar import RegulationId, parse_id
-from netral.citations.types import spelling
+from netral.citations.types import SP, S, spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,7 @@ class Nicknames:
             for name in entry["names"]:
                 self._laws[kind, _key(name)] = laws
                 spellings.setdefault(kind, set()).add(spelling(re.escape(name).replace(r"\ ", " ")))
-        self._patterns = {
-            kind: re.compile(
-                rf"(?:\s{{0,9}}\((?:uu|pp|perppu)\))?\s{{1,9}}(?:(?:RI|tentang|mengenai)\s{{1,9}})?(?P<name>{'|'.join(sorted(names, key=len, reverse=True))})(?![\w-])(?:\s{{1,9}}RI\b)?", re.I
-            )
-            for kind, names in spellings.items()
-        }
+        self._patterns = {kind: _pattern(names) for kind, names in spellings.items()}
 
     def match(self, text: str, position: int, kind: str) -> re.Match[str] | None:
         """Match a name directly behind a type."""
@@ -59,6 +54,13 @@ class Nicknames:
             return next((law.id for law in laws if law.id.year == year), None)
         valid = [law for law in laws if day is None or law.since <= day]
         return (valid or laws[:1])[-1].id
+
+
+def _pattern(names: set[str]) -> re.Pattern[str]:
+    longest_first = "|".join(sorted(names, key=lambda name: (-len(name), name)))
+    return re.compile(
+        rf"(?:{S}\((?:uu|pp|perppu)\))?{SP}(?:(?:RI|tentang|mengenai){SP})?(?P<name>{longest_first})(?![\w-])(?:{SP}RI\b)?", re.I
+    )
 
 
 def _key(name: str) -> str:

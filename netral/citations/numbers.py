@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from netral.citations.grammar import canonical_number
+from netral.citations.types import SP, S
 
 # OCR writes O for 0 and l for 1: `N0. 5 Tahun 2O14`.
 _YEAR = r"(?:1[89]|2[0o])[\doli]{2}(?!\d)"
@@ -11,33 +12,34 @@ _OCR = str.maketrans("OoLlIi", "001111")
 _TAHUN = r"(?:tahun|thn\b\.?|th\b\.?)"
 _PIECE = r"(?:\d{1,8}(?=tahun|th)|\d{1,8}[a-z]{0,2}(?![^\W\d_])|(?-i:[A-Z]{1,14}|[a-z]{1,14})\d{0,4}(?![^\W\d_]))"
 _DOTTED = rf"{_PIECE}(?:[.\-‑–]{_PIECE}){{0,8}}"
-_SLASHED = rf"(?!tahun)(?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})(?:\.(?:{_PIECE}|[a-z]{{1,14}}(?=[./\-]\w))|[\-‑–](?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})){{0,8}}"
+# Behind a full stop a word of mixed case belongs to the number only if that goes on: `18/2016.Menurut`, `115-Bag.Pem/2020`.
+_NAME = rf"(?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})"
+_SLASHED = rf"(?!tahun){_NAME}(?:\.(?:{_PIECE}|[a-z]{{1,14}}(?=[./\-]\w))|[\-‑–]{_NAME}){{0,8}}"
 # `PM 12`: a ministry's mark stands before the number; `57 P/HUM/2019`: the Supreme Court's behind it.
 _VALUE = rf"(?:(?-i:[A-Z]{{2,5}})\s(?=\d))?{_DOTTED}(?:\s?[a-z]{{1,2}}(?=\s?/))?(?:\s{{0,2}}/\s{{0,2}}{_SLASHED}){{0,9}}"
 # Without the word `Nomor` only what brings a year: `PP 94/2021`, `PKPU 8 dan 10 Tahun 2024`, `TAP MPR VI/MPR/2001`, `UU 22/99`.
 _BARE = (
-    rf"(?=\d{{1,4}}[a-z]?(?:\s{{0,3}}(?:,|,?\s?dan)\s{{1,3}}\d{{1,4}}[a-z]?){{0,6}}(?:\s?/\s?|\s{{0,9}},?\s{{0,9}}{_TAHUN}\s{{0,9}}){_YEAR}"
+    rf"(?=\d{{1,4}}[a-z]?(?:\s{{0,3}}(?:,|,?\s?dan)\s{{1,3}}\d{{1,4}}[a-z]?){{0,6}}(?:\s?/\s?|{S},?{S}{_TAHUN}{S}){_YEAR}"
     rf"|\d[\w.\-]{{0,30}}(?:/[\w.\-]{{1,30}}){{0,6}}/{_YEAR}|\d{{1,3}}/\d\d(?![\d/.])|[IVXLC]{{1,7}}\s?/\s?MPR)"
 )
 NUMBER = (
-    rf"(?:(?P<key>nomor|nomer|n[o0])\s?[.:]{{0,2}}\s{{0,9}}|{_BARE})(?P<value>{_VALUE})"
+    rf"(?:(?P<key>nomor|nomer|n[o0])\s?[.:]{{0,2}}{S}|{_BARE})(?P<value>{_VALUE})"
     # `No. 11 2022`: some leave the word out.
-    rf"(?:(?:\s{{0,9}}[,/]?\s{{0,9}}{_TAHUN}\s{{0,9}}|(?<=\d)\s)(?P<year>{_YEAR}))?"
+    rf"(?:(?:{S}[,/]?{S}{_TAHUN}{S}|(?<=\d)\s)(?P<year>{_YEAR}))?"
 )
-_ONLY = rf"(?:RI\s|Republik\s{{1,9}}Indonesia\s)?\s{{0,9}}{_TAHUN}\s{{0,9}}(?P<year>{_YEAR})"
-YEAR_ONLY = re.compile(rf"\s{{0,9}}(?:\([^()\n]{{1,30}}\)\s{{0,9}})?{_ONLY}", re.I)
+_ONLY = rf"(?:RI\s|Republik{SP}Indonesia\s)?{S}{_TAHUN}{S}(?P<year>{_YEAR})"
+YEAR_ONLY = re.compile(rf"{S}(?:\([^()\n]{{1,30}}\){S})?{_ONLY}", re.I)
 # `Perda Kota Padang Tahun 2005`: the words between must begin with an office or a region and be names.
 ISSUER_YEAR = re.compile(
     r"\s{1,9}(?P<issuer>(?:kota|kabupaten|kab\.|provinsi|prov\.|bupati|gubernur|wali\s?kota|menteri|men(?=[a-z])|kapolri|sekda|kepala|ketua|dirjen|dki)"
-    r"(?-i:[a-z]{0,12}(?:\s[A-Z][\w.\-]{0,20}){0,4}))\s{1,9}"
-    + _ONLY,
+    r"(?-i:[a-z]{0,12}(?:\s[A-Z][\w.\-]{0,20}){0,4}))\s{1,9}" + _ONLY,
     re.I,
 )
-_NEXT = re.compile(rf"\s{{0,9}}(?:,\s{{0,9}}(?:(?:dan|serta|juncto|jo\.?)\s{{1,9}})?|(?<=\s)(?:dan|serta|&|juncto|jo\.?)\s{{1,9}}){NUMBER}", re.I)
+_NEXT = re.compile(rf"{S}(?:,{S}(?:(?:dan|serta|juncto|jo\.?){SP})?|(?<=\s)(?:dan|serta|&|juncto|jo\.?){SP}){NUMBER}", re.I)
 # A decree of several ministers has a number from each; five are usual.
 _MAX_LISTED = 20
 _YEAR_AT_END = re.compile(rf"[/\-](?P<year>{_YEAR})$", re.I)
-_PLAIN = re.compile(rf"(?P<number>\d[\dOol]{{0,3}}[a-z]?)\s{{0,9}}[/.\-]\s{{0,9}}(?P<year>{_YEAR}|(?<=/)\d\d)", re.I)
+_PLAIN = re.compile(rf"(?P<number>\d[\dOol]{{0,3}}[a-z]?){S}[/.\-]{S}(?P<year>{_YEAR}|(?<=/)\d\d)", re.I)
 _DIGITS = re.compile(r"\d[\dOol]*")
 _DATE = re.compile(r"\d{1,2}[/\-]\d{1,2}[/\-]\d{4}")
 _ROMAN = re.compile(r"[IVXLC]{1,7}")

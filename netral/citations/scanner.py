@@ -8,7 +8,7 @@ from datetime import date
 from netral.citations.grammar import RegulationId
 from netral.citations.nicknames import nicknames
 from netral.citations.numbers import ISSUER_YEAR, NUMBER, YEAR_ONLY, court, listed_numbers, read_number, read_year
-from netral.citations.types import MINISTRY, MINISTRY_NAMES, TYPE, TYPES, Type
+from netral.citations.types import MINISTRY, MINISTRY_NAMES, SP, TYPE, TYPES, S, Type
 
 # What no name of an issuer or title between type and number holds. The type words keep `UU Pemilu dan PP Nomor 94` apart.
 _STOP = (
@@ -21,14 +21,14 @@ _STOP = (
 _WORD = rf"(?:\([^()\n]{{1,40}}\)|{_STOP}[a-z][\w.'’&/\-]{{0,30}})"
 _GAPS = {
     "none": r"(?:\s{1,9}(?:RI|NRI|Republik\s{1,9}Indonesia|\([^()\n]{1,40}\))){0,2}",
-    "issuer": rf"(?:\s{{1,9}}{_WORD}){{0,8}}?",
-    "region": rf"(?:\s{{1,9}}{_WORD}){{0,8}}?",
-    "title": rf"(?:\s{{0,9}}(?:,\s{{0,9}}|\s){_WORD}){{0,12}}?",
-    "issuers": rf"(?:\s{{0,9}}(?:,\s{{0,9}}|\s)(?:\d(?=\s{{1,9}}menteri)|(?-i:[A-Z]\d[A-Z]\b)|{_WORD})){{0,30}}?",
-    "case": rf"(?:\s{{1,9}}(?:RI|atas|dalam|terkait|perkara|uji|materi|{_WORD})){{0,5}}?",
+    "issuer": rf"(?:{SP}{_WORD}){{0,8}}?",
+    "region": rf"(?:{SP}{_WORD}){{0,8}}?",
+    "title": rf"(?:{S}(?:,{S}|\s){_WORD}){{0,12}}?",
+    "issuers": rf"(?:{S}(?:,{S}|\s)(?:\d(?={SP}menteri)|(?-i:[A-Z]\d[A-Z]\b)|{_WORD})){{0,30}}?",
+    "case": rf"(?:{SP}(?:RI|atas|dalam|terkait|perkara|uji|materi|{_WORD})){{0,5}}?",
 }
-_TAILS = {name: re.compile(rf"(?P<gap>{gap})\s{{0,9}}[.:,\-–]?\s{{0,9}}{NUMBER}", re.I) for name, gap in _GAPS.items()}
-_BACK = re.compile(r"\s{1,9}(?:tersebut|itu|ini|dimaksud|tsb)(?!\w)", re.I)
+_TAILS = {name: re.compile(rf"(?P<gap>{gap}){S}[.:,\-–]?{S}{NUMBER}", re.I) for name, gap in _GAPS.items()}
+BACK = re.compile(r"\s{1,9}(?:tersebut|itu|ini|dimaksud|tsb)(?!\w)", re.I)
 _NOT_BEFORE = re.compile(r"(?:rancangan|jalan|jl\.?|gang|gg\.?)\s{1,3}$", re.I)
 _NO_NAME = re.compile(r"\([^()]*\)|\b(?:NRI|RI|Republik\s{1,9}Indonesia)\b", re.I)
 _TITLE_WORD = re.compile(r"(?:tentang|mengenai)\s{1,9}", re.I)
@@ -111,7 +111,7 @@ def _numbered(text: str, start: int, match: re.Match[str], kind: Type, type_id: 
 
 
 def _back(text: str, start: int, end: int, kind: Type, type_id: str) -> Instrument | None:
-    match = _BACK.match(text, end)
+    match = BACK.match(text, end)
     return Instrument(start, match.end(), type_id, articles=kind.articles) if match else None
 
 

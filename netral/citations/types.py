@@ -41,8 +41,15 @@ TYPES = (
         alone=True,
         title=_CONSTITUTION,
     ),
-    Type("kuhp", r"kuhp(?:idana)?|kuh pidana|kitab undang undang hukum pidana(?: \(kuhp\))?", alone=True, title="Kitab Undang-Undang Hukum Pidana"),
-    Type("kuhap", r"kuhap|kitab undang undang hukum acara pidana(?: \(kuhap\))?", alone=True, title="Kitab Undang-Undang Hukum Acara Pidana"),
+    Type(
+        "kuhp",
+        r"kuhp(?:idana)?|kuh pidana|kitab undang undang hukum pidana(?: \(kuhp\))?",
+        alone=True,
+        title="Kitab Undang-Undang Hukum Pidana",
+    ),
+    Type(
+        "kuhap", r"kuhap|kitab undang undang hukum acara pidana(?: \(kuhap\))?", alone=True, title="Kitab Undang-Undang Hukum Acara Pidana"
+    ),
     Type("perppu", r"perpp?u|peraturan pemerintah pengganti (?:undang undang|uu)", gap="title"),
     Type("pp", r"pp|p\. p\.?|peraturan pemerintah", gap="title"),
     Type("perpres", r"perpres|peraturan presiden", "Presiden", gap="title"),
@@ -79,7 +86,9 @@ TYPES = (
     Type("instruksi", rf"inwali|instruksi {_WALIKOTA}", "Wali Kota", articles=False),
     Type("instruksi", r"instruksi", articles=False, year_only=False),
     Type("putusan-mk", r"putusan (?:mk|mahkamah konstitusi)", "Mahkamah Konstitusi", articles=False, gap="case"),
-    Type("putusan-ma", r"putusan (?:(?:kasasi|pk|peninjauan kembali) )?(?:ma|mahkamah agung)", "Mahkamah Agung", articles=False, gap="case"),
+    Type(
+        "putusan-ma", r"putusan (?:(?:kasasi|pk|peninjauan kembali) )?(?:ma|mahkamah agung)", "Mahkamah Agung", articles=False, gap="case"
+    ),
     Type("putusan-dkpp", r"putusan (?:dkpp|dewan kehormatan penyelenggara (?:pemilihan umum|pemilu))", "DKPP", articles=False, gap="case"),
     Type("putusan", r"putusan", articles=False, gap="case", year_only=False),
     Type("uu-darurat", r"(?:undang undang|uu) (?:darurat|drt\.?)", gap="title"),
@@ -88,7 +97,11 @@ TYPES = (
 
 # Short name in ids, spellings behind `Peraturan Menteri` or `Permen`, full name. Longer names first.
 MINISTRIES = (
-    ("panrb", r"pendayagunaan aparatur negara(?:,? (?:dan|&) reformasi birokrasi)?|pan (?:dan |& )?rb|pan", "Pendayagunaan Aparatur Negara dan Reformasi Birokrasi"),
+    (
+        "panrb",
+        r"pendayagunaan aparatur negara(?:,? (?:dan|&) reformasi birokrasi)?|pan (?:dan |& )?rb|pan",
+        "Pendayagunaan Aparatur Negara dan Reformasi Birokrasi",
+    ),
     ("dikbudristek", r"pendidikan, kebudayaan,? riset,? dan teknologi|dikbud ristek", "Pendidikan, Kebudayaan, Riset, dan Teknologi"),
     ("dikdasmen", r"pendidikan dasar dan menengah|dikdasmen", "Pendidikan Dasar dan Menengah"),
     ("dikbud", r"pendidikan dan kebudayaan|dikbud", "Pendidikan dan Kebudayaan"),
@@ -123,7 +136,11 @@ MINISTRIES = (
     ("parekraf", r"pariwisata dan ekonomi kreatif|parekraf", "Pariwisata dan Ekonomi Kreatif"),
     ("par", r"pariwisata|par", "Pariwisata"),
     ("pora", r"pemuda dan olahraga|pora", "Pemuda dan Olahraga"),
-    ("atr", r"agraria dan tata ruang(?: / kepala bpn| / kepala badan pertanahan nasional)?|atr(?: / (?:kepala )?bpn)?", "Agraria dan Tata Ruang"),
+    (
+        "atr",
+        r"agraria dan tata ruang(?: / kepala bpn| / kepala badan pertanahan nasional)?|atr(?: / (?:kepala )?bpn)?",
+        "Agraria dan Tata Ruang",
+    ),
     ("ppn", r"perencanaan pembangunan nasional(?: / kepala bappenas)?|ppn(?: / (?:kepala )?bappenas)?", "Perencanaan Pembangunan Nasional"),
     ("pppa", r"pemberdayaan perempuan dan p?erlindungan anak|pppa|pp?pa", "Pemberdayaan Perempuan dan Perlindungan Anak"),
     ("investasi", r"investasi(?: / kepala bkpm)?", "Investasi"),
@@ -133,6 +150,8 @@ MINISTRIES = (
 )
 
 
+# White space inside a mention, bounded: an unbounded run, tried from each of its characters, would take quadratic time.
+S, SP = r"\s{0,9}", r"\s{1,9}"
 # Some pages use a hyphen that does not break (U+2011) or a dash.
 HYPHENS = r"\-‐‑–"
 
@@ -155,7 +174,8 @@ MINISTRY_NAMES = {short: name for short, _, name in MINISTRIES}
 TYPE = re.compile(
     r"(?<!\w)(?:"
     + "|".join(
-        f"(?P<t{index}>{spelling(f'(?:{each.spellings})')}{'' if each.id.endswith('men') else WORD_END})" for index, each in enumerate(TYPES)
+        f"(?P<t{index}>{spelling(f'(?:{each.spellings})')}{'' if each.id.endswith('men') else WORD_END})"
+        for index, each in enumerate(TYPES)
     )
     + ")",
     re.I,
