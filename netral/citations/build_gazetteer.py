@@ -36,7 +36,7 @@ _LAW = re.compile(
     re.I,
 )
 # A title that holds one of these has swallowed the text behind it.
-_SWALLOWED = re.compile(r"sebagaimana telah|[\]|\\#*<>]|Menimbang|\.\s|\d\.|dicabut|berlaku|\bayat\b|\bPasal\b", re.I)
+_SWALLOWED = re.compile(r"sebagaimana telah|termuat|[\]|\\#*<>\"”“]|Menimbang|\.\s|\d\.|dicabut|berlaku|\bayat\b|\bPasal\b", re.I)
 # A law that so many others cite exists, even if no place gives its title: less than that may be a misprint.
 _CITED = 3
 _CITATION = re.compile(

@@ -14,7 +14,8 @@ _MAX_CHAIN = 100
 # The income tax article by article: `PPh Pasal 21` is a tax, not a citation.
 _TAX = re.compile(r"(?:\bPPh|pajak penghasilan|\(PPh\))\s{0,3}$", re.I)
 _LEVEL = re.compile(
-    r"(?<![^\W\d_])(pasa[l1|]|psl\.?|ps\.|ayat|huruf|angka|ke(?=\s?-?\s?\d|\s(?:satu|dua|tiga|empat)\b))(?![^\W\d_])\s{0,9}", re.I
+    r"(?<![^\W\d_])((?:pasal\s?-\s?)?pasa[l1|]|psl\.?|ps\.|ayat|huruf|angka|ke(?=\s?-?\s?\d|\s(?:satu|dua|tiga|empat)\b))(?![^\W\d_])\s{0,9}",
+    re.I,
 )
 _END = r"(?:(?!\w)|(?=(?:ayat|huruf|angka|uu|undang)(?![a-z])|jo\b))"
 _LETTER = r"(?:[a-z]|aa|bb|cc|dd|ee|ff)"
@@ -32,7 +33,7 @@ _VALUES = {
 # `Pasal 55 ayat (1) ke-1 KUHP`: the old code counts within a paragraph; it belongs to the mention but has no place in the id.
 _READ = (*LEVELS, "ke")
 _VALUE = [re.compile(_VALUES[level], re.I) for level in (*LEVELS, "angka")]
-_WORDS = r"dan\s{0,9}/\s{0,9}atau|dan|atau|serta|maupun|j[ou]ncto|junto|jis|jo\.?|(?:lebih\s{1,9})?subsid[ea]i?r"
+_WORDS = r"dan\s{0,9}/?\s{0,9}atau|dan|atau|serta|maupun|j[ou]ncto|junto|jis|jo\.?|(?:lebih\s{1,9})?subsid[ea]i?r"
 _JOIN = re.compile(
     rf"{S}(?:(?P<range>sampai(?:{SP}dengan)?|s\.?\s?/?d\.?|hingga|[-‑–—])|,{S}(?:{_WORDS})|(?P<comma>,)|/|&|{_WORDS}){S}",
     re.I,
@@ -41,9 +42,11 @@ _SPACE = re.compile(r"\s{0,9}")
 # `Pasal 280, 5 orang`, `Pasal 70 dan 3 ASN`: a bare number in the list is not followed by what it counts.
 _COUNTED = re.compile(
     r"\s{0,9}(?:orang|tahun|bulan|hari|jam|menit|kali|juta|miliar|ribu|persen|%|asn|pns|pegawai|pejabat|kepala|camat|lurah|anggota|warga|saksi"
-    r"|lembaga|pasal|kasus|daerah|desa|partai|calon|pasangan|[.,]\d|[a-z]+\s{1,9}\d{4})",
+    r"|lembaga|pasal|kasus|daerah|desa|partai|calon|pasangan|[.,]\d|(?:jan|feb|mar|apr|mei|jun|jul|agu|sep|okt|nov|des)[a-z]*\s{1,9}\d{4})",
     re.I,
 )
+# `Pasal 45 ayat 1 jo 28 ayat 1`: what has a paragraph is an article.
+_ARTICLE = re.compile(r"\d{1,4}[a-z]{0,2}\s{1,9}ayat\b", re.I)
 # Behind a bare comma a number belongs to the list only if the list goes on, or a level or a law follows.
 _GOES_ON = re.compile(r"\s{0,9}(?:,|dan\b|atau\b|serta\b|jo\b|juncto\b|ayat\b|huruf\b|angka\b|uu|undang|u\.u|pp\b|per|kuh)", re.I)
 
@@ -91,7 +94,7 @@ def _chain(text: str, end: int) -> tuple[list[_Item], int]:
         head = _LEVEL.match(text, begin)
         if head is None and join is None:
             return items, end
-        level = _level(head[1]) if head else items[-1].level
+        level = _level(head[1]) if head else 0 if _ARTICLE.match(text, begin) else items[-1].level
         value = _VALUE[level].match(text, head.end() if head else begin)
         if value is None or (join and not head and not _belongs(text, value.end(), join)):
             return items, end

@@ -113,7 +113,9 @@ class _Context:
                 return None
             mention = replace(mention, ids=before.ids[-1:], source=before.source, back=True)
         self._last[_family(mention.ids[-1].type)] = mention
-        if mention.source.articles:
+        # `Pancasila dan UUD 1945` is no law that the next bare article could be from, unless it is the only one.
+        ritual = mention.source.type == "uud" and mention.paths == (_NO_PATH,) and self._articles is not None
+        if mention.source.articles and not ritual:
             self._articles = mention
             self._by_pasal.update({path[0]: mention for path in mention.paths if path[0]})
         return mention

@@ -29,7 +29,7 @@ _GAPS = {
 }
 _TAILS = {name: re.compile(rf"(?P<gap>{gap}){S}[.:,\-–]?{S}{NUMBER}", re.I) for name, gap in _GAPS.items()}
 BACK = re.compile(r"\s{1,9}(?:tersebut|itu|ini|dimaksud|tsb)(?!\w)", re.I)
-_NOT_BEFORE = re.compile(r"(?:rancangan|jalan|jl\.?|gang|gg\.?)\s{1,3}$", re.I)
+_NOT_BEFORE = re.compile(r"(?:\bruu|rancangan|jalan|jl\.?|gang|gg\.?)\s{1,3}$", re.I)
 _NO_NAME = re.compile(r"\([^()]*\)|\b(?:NRI|RI|Republik\s{1,9}Indonesia)\b", re.I)
 _TITLE_WORD = re.compile(r"(?:tentang|mengenai)\s{1,9}", re.I)
 

@@ -5,6 +5,7 @@ import string
 import time
 from collections import Counter
 from datetime import date
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,8 @@ from netral.records import Article
 
 GOLD = read_jsonl(DATA / "citations.jsonl")
 WORDS = """UU PP SKB SE Pasal ayat huruf angka Nomor No. Tahun 2014 5 5/2014 94/2021 (1) a dan , jo. s.d. sampai tersebut itu tentang ASN
-Pemilu KUHP UUD 1945 Undang-Undang Peraturan Menteri Dalam Negeri Putusan MK 60/PUU-XXII/2024 TAP XI/MPR/1998 &nbsp; &amp; ( ) / - .""".split()
+Pemilu KUHP UUD 1945 Undang-Undang Peraturan Menteri Dalam Negeri Putusan MK 60/PUU-XXII/2024 TAP XI/MPR/1998
+&nbsp; &amp; ( ) / - .""".split()
 LEGAL_TEXT = st.lists(st.one_of(st.sampled_from([*WORDS, "\u00a0", "\u200b", "\n", "\r\n"]), st.text(max_size=6)), max_size=40).flatmap(
     lambda parts: st.sampled_from(["", " "]).map(lambda glue: glue.join(parts))
 )
@@ -120,7 +122,7 @@ def test_never_raises(text):
 @given(LEGAL_TEXT)
 def test_mentions_do_not_overlap(text):
     spans = sorted({(c.start, c.end) for c in find_citations(text)})
-    assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
 @pytest.mark.parametrize(
@@ -138,8 +140,6 @@ def test_mentions_do_not_overlap(text):
         "1/",
         "a.",
         " ",
-    ]
-    + [
         "Pasal 1-60, Tahun 2014 SKB Nomor 5, ",
         "UU 5/2014 tentang a Pasal 1 ",
         "&amp;UU\u200b ",
@@ -218,12 +218,20 @@ def test_types_and_issuers(text, canonical, issuer):
         ("Pasal 55 ayat (1) ke-1", "55.1"),
         ("Pasal 114 ayat (2) subsider Pasal 111", "111 114.2"),
         ("Pasal 1 sampai 900", "1 900"),
+        ("Pasal-pasal 27 dan 28", "27 28"),
+        ("Pasal 45 ayat 1 jo 28 ayat 1", "28.1 45.1"),
+        ("Pasal 14 ayat (1) dan atau Pasal 15", "14.1 15"),
     ],
 )
 def test_articles(fragment, paths):
     citations = find_citations(f"{fragment} UU 5/2014.")
     assert {c.surface for c in citations} == {f"{fragment} UU 5/2014"}
     assert sorted(".".join(filter(None, (c.pasal, c.ayat, c.huruf))) for c in citations) == paths.split()
+
+
+def test_a_constitution_named_in_passing_has_no_part_in_what_follows():
+    assert ids("UU 5/2014 setia pada UUD 1945. Pasal 9 jelas.")[-1] == "id/uu/2014/5#pasal-9"
+    assert ids("Pasal 27 dan 28 UUD 1945") == ["id/uud/1945/_#pasal-27", "id/uud/1945/_#pasal-28"]
 
 
 @pytest.mark.parametrize(
@@ -243,6 +251,7 @@ def test_an_article_of_something_else_is_not_given_to_the_last_law(text):
     "text",
     [
         "Rancangan Undang-Undang Nomor 5",
+        "RUU KUHAP",
         "Jl. Undang-Undang No. 12",
         "PP 10 orang",
         "UU Nomor urut 2",
