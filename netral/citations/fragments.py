@@ -24,7 +24,7 @@ _VALUES = {
     # A letter behind an article number is glued, or a capital before a level or law; `Pasal I` belongs to an amending law.
     "pasal": (
         r"\(\s?(\d{1,4}[a-z]{0,2})\s?\)"
-        rf"|((?:\d{{1,4}}(?:(?!uu)[a-z]{{1,2}}?|\s(?-i:[A-Z])(?={SP}(?:ayat|huruf|uu|undang)))?|(?-i:[IVX]{{1,4}})){_END})"
+        rf"|((?:\d{{1,4}}(?:(?!uu)[a-z]{{1,2}}?|-(?-i:[A-Z])(?!\w)|\s(?-i:[A-Z])(?={SP}(?:ayat|huruf|uu|undang)))?|(?-i:[IVX]{{1,4}})){_END})"
     ),
     "ayat": rf"\(\s?(\d{{1,2}}[a-z]?)\s?\)|(\d{{1,2}}[a-z]??{_END}|(?:{'|'.join(_NUMERALS)})\b)",
     "huruf": rf"\(\s?({_LETTER})\s?\)|[\"“'‘]?({_LETTER}(?!\w))[\"”'’]?",
@@ -98,7 +98,7 @@ def _chain(text: str, end: int) -> tuple[list[_Item], int]:
         value = _VALUE[level].match(text, head.end() if head else begin)
         if value is None or (join and not head and not _belongs(text, value.end(), join)):
             return items, end
-        found = "".join((value[1] or value[2]).lower().split())
+        found = re.sub(r"[\s-]", "", (value[1] or value[2]).lower())
         if found in _NUMERALS and not head:
             return items, end
         items.append(_Item(level, _NUMERALS.get(found, found), bool(join and not join["comma"]), bool(join and join["range"])))

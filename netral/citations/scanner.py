@@ -22,14 +22,16 @@ _WORD = rf"(?:\([^()\n]{{1,40}}\)|{_STOP}[a-z][\w.'’&/\-]{{0,30}})"
 _GAPS = {
     "none": r"(?:\s{1,9}(?:RI|NRI|Republik\s{1,9}Indonesia|\([^()\n]{1,40}\))){0,2}",
     "issuer": rf"(?:{SP}{_WORD}){{0,8}}?",
-    "region": rf"(?:{SP}{_WORD}){{0,8}}?",
     "title": rf"(?:{S}(?:,{S}|\s){_WORD}){{0,12}}?",
     "issuers": rf"(?:{S}(?:,{S}|\s)(?:\d(?={SP}menteri)|(?-i:[A-Z]\d[A-Z]\b)|{_WORD})){{0,30}}?",
     "case": rf"(?:{SP}(?:RI|atas|dalam|terkait|perkara|uji|materi|{_WORD})){{0,5}}?",
 }
 _TAILS = {name: re.compile(rf"(?P<gap>{gap}){S}[.:,\-–]?{S}{NUMBER}", re.I) for name, gap in _GAPS.items()}
 BACK = re.compile(r"\s{1,9}(?:tersebut|itu|ini|dimaksud|tsb)(?!\w)", re.I)
-_NOT_BEFORE = re.compile(r"(?:\bruu|rancangan|jalan|jl\.?|gang|gg\.?)\s{1,3}$", re.I)
+_NOT_BEFORE = re.compile(
+    r"(?:\bruu|rancangan(?:\s{1,3}undang\W{0,3}undang)?(?:\s{1,3}\(ruu\))?(?:\s{1,3}tentang)?|\b(?:jalan|jl\.?|gang|gg\.?))\s{1,3}$", re.I
+)
+_BEFORE_CHARS = 45
 _NO_NAME = re.compile(r"\([^()]*\)|\b(?:NRI|RI|Republik\s{1,9}Indonesia)\b", re.I)
 _TITLE_WORD = re.compile(r"(?:tentang|mengenai)\s{1,9}", re.I)
 
@@ -63,7 +65,7 @@ def instruments(text: str, day: date | None = None) -> Iterator[Instrument]:
     """Yield the instruments of a text in order; a name like `UU ASN` means the law of that day."""
     position = 0
     while match := TYPE.search(text, position):
-        found = None if _NOT_BEFORE.search(text, max(0, match.start() - 12), match.start()) else _instrument(text, match, day)
+        found = None if _NOT_BEFORE.search(text, max(0, match.start() - _BEFORE_CHARS), match.start()) else _instrument(text, match, day)
         if found:
             yield found
         position = found.end if found else match.end()
@@ -100,10 +102,11 @@ def _numbered(text: str, start: int, match: re.Match[str], kind: Type, type_id: 
     if first is None or not type_id:
         return None
     numbers, end = listed_numbers(text, match.end(), first, type_id)
-    if type_id == "skb" or "bersama" in text[start : match.start("value")].lower():
+    if type_id == "skb" or (type_id == "se" and "bersama" in text[start : match.start("value")].lower()):
         # One decree of several ministers, each with his own number: the first one names it.
         numbers = numbers[:1]
-    words = " ".join(_NO_NAME.sub(" ", match["gap"]).split()).strip(" ,")
+    gap = "" if kind.gap == "case" else match["gap"]
+    words = " ".join(_NO_NAME.sub(" ", gap).split()).strip(" ,")
     title = _TITLE_WORD.match(words) is not None or (kind.gap == "title" and not issuer)
     ids = tuple(RegulationId(type_id, number.year, number.number) for number in numbers)
     about = _TITLE_WORD.sub("", words) if title else ""
@@ -130,7 +133,7 @@ def _named(text: str, start: int, end: int, kind: Type, day: date | None) -> Ins
 
 def _of_year(text: str, start: int, end: int, kind: Type, type_id: str, issuer: str) -> Instrument | None:
     match = YEAR_ONLY.match(text, end) if kind.year_only else None
-    if match is None and kind.gap in ("region", "issuers") and type_id != "skb":
+    if match is None and kind.gap in ("issuer", "issuers") and type_id != "skb":
         match = ISSUER_YEAR.match(text, end)
         issuer = f"{issuer} {match['issuer']}".strip() if match else issuer
     if match is None:

@@ -10,11 +10,11 @@ class Type:
 
     Attributes:
         id: The type in canonical ids; of a ministry's regulation only the beginning (``permen``).
-        spellings: A pattern; a space in it stands for up to three spaces, hyphens or line breaks.
+        spellings: A pattern; a space in it stands for up to four spaces, hyphens or line breaks, or none.
         issuer: The issuer if the type alone says it, or the word that begins it (``Bupati``).
         alone: The type is an instrument by itself, without number (KUHP).
         articles: It has articles, so that a bare ``Pasal 5`` behind it can mean it.
-        gap: Which words may stand between type and number: none, those of an issuer, or those of a title.
+        gap: Which words may stand between type and number: ``none``, those of an ``issuer`` or of several ``issuers``, of a ``title``, of a court ``case``.
         title: What it is about, of an instrument by itself.
         year_only: ``PP Tahun 2004`` is a mention; ``SKB tahun 2019`` (a civil service test) is not.
     """
@@ -30,7 +30,6 @@ class Type:
 
 
 _CONSTITUTION = "Undang-Undang Dasar Negara Republik Indonesia Tahun 1945"
-_WALIKOTA = "wali kota"
 # Longer names before their beginnings: the first that matches is taken.
 TYPES = (
     Type("uud", r"uud(?: (?:nri|negara republik indonesia|ri))?(?: tahun)?(?: ['’‘]?(?:19)?45)?", alone=True, title=_CONSTITUTION),
@@ -69,21 +68,21 @@ TYPES = (
     Type("permenkeu", r"pmk", "Menteri Keuangan", gap="none"),
     Type("permen", r"peraturan (?:menteri|men(?=[a-z]))|permen", gap="title"),
     Type("kepmen", r"(?:surat )?keputusan (?:menteri|men(?=[a-z]))|kepmen|sk (?:menteri|men(?=[a-z]))", gap="title"),
-    Type("perda", r"perda|perdasus|perdasi|peraturan daerah(?: khusus)?", gap="region"),
-    Type("qanun", r"qanun", gap="region"),
-    Type("pergub", r"pergub|peraturan gubernur", "Gubernur", gap="region"),
-    Type("perbup", r"perbup|peraturan bupati", "Bupati", gap="region"),
-    Type("perwali", rf"perwali(?:kota)?|perwalkot|perwako|peraturan {_WALIKOTA}", "Wali Kota", gap="region"),
-    Type("kepgub", r"kepgub|(?:surat )?keputusan gubernur|sk gubernur", "Gubernur", gap="region"),
-    Type("kepbup", r"kepbup|(?:surat )?keputusan bupati|sk bupati", "Bupati", gap="region"),
-    Type("kepwali", rf"kepwali(?:kota)?|kepwalkot|(?:surat )?keputusan {_WALIKOTA}|sk {_WALIKOTA}", "Wali Kota", gap="region"),
+    Type("perda", r"perda|perdasus|perdasi|peraturan daerah(?: khusus)?"),
+    Type("qanun", r"qanun"),
+    Type("pergub", r"pergub|peraturan gubernur", "Gubernur"),
+    Type("perbup", r"perbup|peraturan bupati", "Bupati"),
+    Type("perwali", r"perwali(?:kota)?|perwalkot|perwako|peraturan wali kota", "Wali Kota"),
+    Type("kepgub", r"kepgub|(?:surat )?keputusan gubernur|sk gubernur", "Gubernur"),
+    Type("kepbup", r"kepbup|(?:surat )?keputusan bupati|sk bupati", "Bupati"),
+    Type("kepwali", r"kepwali(?:kota)?|kepwalkot|(?:surat )?keputusan wali kota|sk wali kota", "Wali Kota"),
     Type("skb", r"skb|(?:surat )?keputusan bersama", articles=False, gap="issuers", year_only=False),
     Type("se", r"sema", "Mahkamah Agung", articles=False, gap="none"),
     Type("se", r"se|surat edaran(?: bersama)?", articles=False, gap="issuers", year_only=False),
     Type("instruksi", r"inmendagri|instruksi mendagri", "Menteri Dalam Negeri", articles=False),
     Type("instruksi", r"ingub|instruksi gubernur", "Gubernur", articles=False),
     Type("instruksi", r"inbup|instruksi bupati", "Bupati", articles=False),
-    Type("instruksi", rf"inwali|instruksi {_WALIKOTA}", "Wali Kota", articles=False),
+    Type("instruksi", r"inwali|instruksi wali kota", "Wali Kota", articles=False),
     Type("instruksi", r"instruksi", articles=False, year_only=False),
     Type("putusan-mk", r"putusan (?:mk|mahkamah konstitusi)", "Mahkamah Konstitusi", articles=False, gap="case"),
     Type(
