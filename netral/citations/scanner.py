@@ -32,7 +32,7 @@ _NOT_BEFORE = re.compile(
     r"(?:\bruu|rancangan(?:\s{1,3}undang\W{0,3}undang)?(?:\s{1,3}\(ruu\))?(?:\s{1,3}tentang)?|\b(?:jalan|jl\.?|gang|gg\.?))\s{1,3}$", re.I
 )
 _BEFORE_CHARS = 45
-_NO_NAME = re.compile(r"\([^()]*\)|\b(?:NRI|RI|Republik\s{1,9}Indonesia)\b", re.I)
+_NO_NAME = re.compile(r"\([^()]*\)|^\s{0,9}dari\b|\b(?:NRI|RI|Republik\s{1,9}Indonesia)\b", re.I)
 _TITLE_WORD = re.compile(r"(?:tentang|mengenai)\s{1,9}", re.I)
 
 

@@ -32,10 +32,10 @@ class Type:
 _CONSTITUTION = "Undang-Undang Dasar Negara Republik Indonesia Tahun 1945"
 # Longer names before their beginnings: the first that matches is taken.
 TYPES = (
-    Type("uud", r"uud(?: (?:nri|negara republik indonesia|ri))?(?: tahun)?(?: ['’‘]?(?:19)?45)?", alone=True, title=_CONSTITUTION),
+    Type("uud", r"uud(?: (?:nri|negara (?:republik indonesia|ri)|ri))?(?: tahun)?(?: ['’‘]?(?:19)?45)?", alone=True, title=_CONSTITUTION),
     Type(
         "uud",
-        r"undang undang dasar(?: \(?uud\)?)?(?: nri| negara republik indonesia| republik indonesia| ri)?(?: tahun)?(?: ['’‘]?(?:19)?45)?"
+        r"undang undang dasar(?: \(?uud\)?)?(?: nri| (?:negara )?(?:republik indonesia|ri))?(?: tahun)?(?: ['’‘]?(?:19)?45)?"
         r"(?: \(uud(?: nri)?(?: tahun)?(?: 1945)?\))?",
         alone=True,
         title=_CONSTITUTION,
@@ -167,7 +167,11 @@ def spelling(pattern: str) -> str:
 # A type or ministry ends where the word ends, or where a number was glued to it (`UUNo.5`).
 WORD_END = r"(?:(?![^\W\d_])|(?=no(?:mor)?\s?[.:]?\s?\d))"
 MINISTRY = re.compile(
-    rf"[\s{HYPHENS}]{{0,4}}(?:" + "|".join(f"(?P<{short}>{spelling(pattern)})" for short, pattern, _ in MINISTRIES) + ")" + WORD_END, re.I
+    rf"(?:{S}\((?:per|kep)men\))?[\s{HYPHENS}]{{0,4}}(?:"
+    + "|".join(f"(?P<{short}>{spelling(pattern)})" for short, pattern, _ in MINISTRIES)
+    + ")"
+    + WORD_END,
+    re.I,
 )
 MINISTRY_NAMES = {short: name for short, _, name in MINISTRIES}
 TYPE = re.compile(

@@ -199,6 +199,12 @@ def test_spellings_of_one_law(text):
         ("Putusan Nomor 90/PUU-XXI/2023", "id/putusan-mk/2023/90", None),
         ("TAP MPR Nomor XI/MPR/1998", "id/tap-mpr/1998/xi", "MPR"),
         ("SE Bersama Nomor 1 Tahun 2025, Nomor 2 Tahun 2025", "id/se/2025/1", "Bersama"),
+        (
+            "Keputusan Menteri (Kepmen) ESDM No 37.K/HK.02/MEM.M/2022",
+            "id/kepmenesdm/2022/37.k-hk.02-mem.m-2022",
+            "Menteri Energi dan Sumber Daya Mineral",
+        ),
+        ("UUD Negara RI Tahun 1945", "id/uud/1945/_", None),
         ("UUD '45", "id/uud/1945/_", None),
     ],
 )
