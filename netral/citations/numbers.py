@@ -12,9 +12,10 @@ _OCR = str.maketrans("OoLlIi", "001111")
 _TAHUN = r"(?:tahun|thn\b\.?|th\b\.?)"
 _PIECE = r"(?:\d{1,8}(?=tahun|th)|\d{1,8}[a-z]{0,2}(?![^\W\d_])|(?-i:[A-Z]{1,14}|[a-z]{1,14})\d{0,4}(?![^\W\d_]))"
 _DOTTED = rf"{_PIECE}(?:[.\-‑–]{_PIECE}){{0,8}}"
-# Behind a full stop a word of mixed case belongs to the number only if that goes on: `18/2016.Menurut`, `115-Bag.Pem/2020`.
+# Behind a full stop a word of mixed case belongs to the number only if that goes on, and none behind a year:
+# `18/2016.Menurut`, `115-Bag.Pem/2020`, `114/PUU-XXIII/2025.MK`.
 _NAME = rf"(?:[a-z]{{1,14}}(?![^\W_])|{_PIECE})"
-_SLASHED = rf"(?!tahun){_NAME}(?:\.(?:{_PIECE}|[a-z]{{1,14}}(?=[./\-]\w))|[\-‑–]{_NAME}){{0,8}}"
+_SLASHED = rf"(?!tahun|tentang|tanggal){_NAME}(?:(?<!/20\d\d)\.(?:{_PIECE}|[a-z]{{1,14}}(?=[./\-]\w))|[\-‑–]{_NAME}){{0,8}}"
 # `PM 12`: a ministry's mark stands before the number; `57 P/HUM/2019`: the Supreme Court's behind it.
 _VALUE = rf"(?:(?-i:[A-Z]{{2,5}})\s(?=\d))?{_DOTTED}(?:\s?[a-z]{{1,2}}(?=\s?/))?(?:\s{{0,2}}/\s{{0,2}}{_SLASHED}){{0,9}}"
 # Without the word `Nomor` only what brings a year: `PP 94/2021`, `PKPU 8 dan 10 Tahun 2024`, `TAP MPR VI/MPR/2001`, `UU 22/99`.
@@ -23,7 +24,7 @@ _BARE = (
     rf"|\d[\w.\-]{{0,30}}(?:/[\w.\-]{{1,30}}){{0,6}}/{_YEAR}|\d{{1,3}}/\d\d(?![\d/.])|[IVXLC]{{1,7}}\s?/\s?MPR)"
 )
 NUMBER = (
-    rf"(?:(?P<key>nomor|nomer|n[o0])\s?[.:]{{0,2}}{S}|{_BARE})(?P<value>{_VALUE})"
+    rf"(?:(?P<key>(?:ber)?nomor|nomer|n[o0](?!mor|mer))\s?[.:]{{0,2}}{S}|{_BARE})(?P<value>{_VALUE})"
     # `No. 11 2022`: some leave the word out.
     rf"(?:(?:{S}[,/]?{S}{_TAHUN}{S}|(?<=\d)\s)(?P<year>{_YEAR}))?"
 )

@@ -18,7 +18,7 @@ _STOP = (
     r"|wali|bawaslu|ma|pol|kap)|kep(?:utusan|pres|men\w*)|pkpu|skb|edaran|instruksi|inpres|qanun|jo|juncto)\b)(?!(?-i:SE|SK|me[mn][a-z]{4,}"
     r"|di(?:atur|tandatangani|sebut\w*|ubah|anggap|berlakukan|terbitkan))\b)"
 )
-_WORD = rf"(?:\([^()\n]{{1,40}}\)|{_STOP}[a-z][\w.'’&/\-]{{0,30}})"
+_WORD = rf"(?:\([^()\n]{{1,40}}\)|{_STOP}[a-z][\w.'’&/\-]{{0,30}}+)"
 _GAPS = {
     "none": r"(?:\s{1,9}(?:RI|NRI|Republik\s{1,9}Indonesia|\([^()\n]{1,40}\))){0,2}",
     "issuer": rf"(?:{SP}{_WORD}){{0,8}}?",

@@ -114,10 +114,10 @@ MINISTRIES = (
     ("kum", r"hukum|kum", "Hukum"),
     ("kominfo", r"komunikasi dan informatika|kominfo", "Komunikasi dan Informatika"),
     ("komdigi", r"komunikasi dan digital|komdigi", "Komunikasi dan Digital"),
-    ("kopukm", r"koperasi dan (?:ukm|usaha kecil dan menengah)|kop ukm", "Koperasi dan Usaha Kecil dan Menengah"),
+    ("kopukm", r"koperasi dan (?:ukm|usaha kecil dan menengah)|kop(?: ukm)?", "Koperasi dan Usaha Kecil dan Menengah"),
     ("kes", r"kesehatan|kes", "Kesehatan"),
-    ("aker", r"ketenagakerjaan|n?aker", "Ketenagakerjaan"),
     ("akertrans", r"tenaga kerja dan transmigrasi|n?akertrans", "Tenaga Kerja dan Transmigrasi"),
+    ("aker", r"ketenagakerjaan|tenaga kerja|n?aker", "Ketenagakerjaan"),
     ("hub", r"perhubungan|hub", "Perhubungan"),
     ("lhk", r"lingkungan hidup dan kehutanan|lhk", "Lingkungan Hidup dan Kehutanan"),
     ("lh", r"lingkungan hidup|lh", "Lingkungan Hidup"),
@@ -145,6 +145,10 @@ MINISTRIES = (
     ("investasi", r"investasi(?: / kepala bkpm)?", "Investasi"),
     ("imipas", r"imigrasi dan pemasyarakatan|imipas", "Imigrasi dan Pemasyarakatan"),
     ("setneg", r"sekretaris negara|setneg|sesneg", "Sekretaris Negara"),
+    ("diktisaintek", r"pendidikan tinggi,? sains,? dan teknologi|dikti saintek", "Pendidikan Tinggi, Sains, dan Teknologi"),
+    ("pkp", r"perumahan dan kawasan permukiman|pkp", "Perumahan dan Kawasan Permukiman"),
+    ("umkm", r"usaha mikro,? kecil,? dan menengah|umkm", "Usaha Mikro, Kecil, dan Menengah"),
+    ("ko", r"koordinator(?: bidang)? perekonomian|ko perekonomian", "Koordinator Bidang Perekonomian"),
     ("ag", r"agama|ag", "Agama"),
 )
 
@@ -167,7 +171,7 @@ def spelling(pattern: str) -> str:
 # A type or ministry ends where the word ends, or where a number was glued to it (`UUNo.5`).
 WORD_END = r"(?:(?![^\W\d_])|(?=no(?:mor)?\s?[.:]?\s?\d))"
 MINISTRY = re.compile(
-    rf"(?:{S}\((?:per|kep)men\))?[\s{HYPHENS}]{{0,4}}(?:"
+    rf"(?:{S}\([a-z]{{1,8}}\))?[\s{HYPHENS}]{{0,4}}(?:negara\s)?(?:"
     + "|".join(f"(?P<{short}>{spelling(pattern)})" for short, pattern, _ in MINISTRIES)
     + ")"
     + WORD_END,

@@ -204,6 +204,11 @@ def test_spellings_of_one_law(text):
             "id/kepmenesdm/2022/37.k-hk.02-mem.m-2022",
             "Menteri Energi dan Sumber Daya Mineral",
         ),
+        (
+            "Peraturan Menteri (PM) PUPR Nomor 10/PRT/M/2018",
+            "id/permenpupr/2018/10-prt-m-2018",
+            "Menteri Pekerjaan Umum dan Perumahan Rakyat",
+        ),
         ("UUD Negara RI Tahun 1945", "id/uud/1945/_", None),
         ("UUD '45", "id/uud/1945/_", None),
     ],
@@ -264,6 +269,7 @@ def test_an_article_of_something_else_is_not_given_to_the_last_law(text):
         "tes SKB Tahun 2019",
         "Pasalnya, 5 ASN hadir",
         "PP 17/8/2020",
+        "Surabaya pp, GA206/207/1",
     ],
 )
 def test_false_friends(text):
