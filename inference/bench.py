@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from inference.predictor import DEFAULT_MODEL, Predictor
+from netral.citations import find_citations, may_cite
 from netral.config import TextSettings
 from netral.labels import LABELS
 from netral.records import Article
@@ -110,6 +111,22 @@ def text_table() -> list[list[str]]:
     ]
 
 
+def _cite_all(sentences: list[str]) -> None:
+    for sentence in sentences:
+        find_citations(sentence)
+
+
+def citation_table() -> list[list[str]]:
+    """Measure the citation parser on sentences with and without a word that can begin a citation."""
+    sentences = [str(row["sentence"]) for row in _rows(ROOT / "data" / "gold" / "labels.jsonl")]
+    groups = {"without a trigger word": [s for s in sentences if not may_cite(s)], "with one": [s for s in sentences if may_cite(s)]}
+    table = [["citations, one core: sentences", "number", "sentences/s"]]
+    for name, group in groups.items():
+        seconds = _timed(partial(_cite_all, group))
+        table.append([name, str(len(group)), f"{len(group) / seconds:.0f}"])
+    return table
+
+
 def plain_pipeline(folder: Path) -> Any:
     """Load a model folder the way that plain transformers does, without netral."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
@@ -173,6 +190,7 @@ def main() -> None:
     sentences = [str(row["sentence"]) for row in _rows(ROOT / "data" / "gold" / "labels.jsonl")][:512]
     print_table(splitter_table(), stderr=False)
     print_table(text_table(), stderr=False)
+    print_table(citation_table(), stderr=False)
     print_table(model_table(sentences), stderr=False)
     print_table(noise_table(sentences), stderr=False)
     if (SHARED / "real").is_dir():

@@ -191,6 +191,29 @@ def split(
     _closing("split", out, found, sidecars(out, rejects)[0])
 
 
+@app.command()
+def cite(
+    inputs: Inputs,
+    out: Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")],
+    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """List the regulations that articles cite, as data."""
+    from inference.cite import cite as run
+    from inference.job import sidecars
+    from netral.config import load_config
+
+    found = run(inputs, out, load_config(config, overrides), rejects=rejects, overwrite=overwrite)
+    if not found.get("unchanged"):
+        counts = found["counts"]
+        types = ", ".join(f"{n} {name}" for name, n in counts["types"].items()) or "none"
+        rows = f"{counts['articles']} articles and {counts['sentence_rows']} sentence rows"
+        _say(f"cite: {counts['citations']} citations in {rows}; types: {types}")
+    _closing("cite", out, found, sidecars(out, rejects)[0])
+
+
 def _closing(stage: str, out: str, found: dict[str, Any], reject_file: Path | None) -> None:
     if found.get("unchanged"):
         _say(f"{stage}: {out} is up to date, nothing to do")

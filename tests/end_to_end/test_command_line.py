@@ -20,7 +20,7 @@ def netral(*args, stdin=None, env=None):
 def test_version_and_help():
     assert netral("--version").stdout.startswith("netral ")
     text = netral("--help").stdout
-    assert all(name in text for name in ("prepare", "train", "evaluate", "label", "split", "config"))
+    assert all(name in text for name in ("prepare", "train", "evaluate", "label", "split", "cite", "config"))
 
 
 def test_help_imports_nothing_heavy():

@@ -1,0 +1,82 @@
+"""Lists the regulations that files cite, one JSON row a mention: `netral cite`."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
+
+from inference.job import Summary, _check, _finished, _Outputs, _path, _refuse_nothing, _reject
+from netral.citations import Citation, find_citations
+from netral.citations.dates import article_date
+from netral.config import Config
+from netral.errors import NetralError
+from netral.io.paths import STDIN
+from netral.io.readers import read_inputs
+from netral.progress import Progress
+from netral.records import Article, Reject, Sentence
+
+# Raise it when a column is added, removed or changes its meaning; docs/citations.md describes the columns.
+CITATION_SCHEMA = 1
+
+
+def cite(inputs: Sequence[str], out: str, config: Config, *, rejects: str | None = None, overwrite: bool = False) -> dict[str, Any]:
+    """Write one row for each citation of each article and return the summary; does nothing if the output is up to date.
+
+    The text is read as delivered, without cleaning: offsets count characters of the article. An article is read whole,
+    so that `undang-undang tersebut` is resolved; a row that is already a sentence is read alone, its offsets moved to
+    its place in the article.
+
+    Raises:
+        NetralError: Nothing usable in the inputs, or the output exists or has a format that is not written.
+    """
+    if out != STDIN and not out.endswith(".jsonl"):
+        raise NetralError(f"{out}: cite writes JSON lines", "name the output OUT.jsonl, or - for standard output")
+    settings = {"read": config.read.model_dump(), "schema": CITATION_SCHEMA}
+    wanted = _check(inputs, out, "cite", settings, [rejects], overwrite)
+    if wanted.done:
+        return {"unchanged": True}
+    begun = time.monotonic()
+    summary = Summary()
+    types: Counter[str] = Counter()
+    with ExitStack() as stack:
+        outputs = _Outputs(out, (), rejects, stack)
+        progress = stack.enter_context(Progress("cite", "rows"))
+        for row in read_inputs(inputs, config.read, exclude=_path(out)):
+            progress.advance(1)
+            if isinstance(row, Reject):
+                _reject(row, summary, outputs)
+                continue
+            summary.articles += isinstance(row, Article)
+            summary.sentence_rows += isinstance(row, Sentence)
+            for citation in _citations(row):
+                types[citation["type"]] += 1
+                outputs.write(citation)
+        # What counts as usable is a row read, not a mention found: most articles cite nothing.
+        summary.sentences = summary.articles + summary.sentence_rows
+        _refuse_nothing(summary, inputs)
+        found = _finished("cite", wanted, settings, summary, begun)
+        found["rows_per_second"] = found.pop("sentences_per_second")
+        found["counts"] = _counts(summary, types)
+        outputs.close(found)
+    return found
+
+
+def _citations(row: Article | Sentence) -> Iterator[dict[str, Any]]:
+    base = row.start if isinstance(row, Sentence) else 0
+    article_id = row.article_id if isinstance(row, Sentence) else row.id
+    for citation in find_citations(row.text, article_date(row.meta)):
+        yield {"article_id": article_id} | citation_row(citation, base)
+
+
+def citation_row(citation: Citation, base: int = 0) -> dict[str, Any]:
+    """Build a citation's object with the columns of docs/citations.md in order; ``base`` is where its text begins in the article."""
+    row = asdict(citation)
+    return row | {"start": citation.start + base, "end": citation.end + base}
+
+
+def _counts(summary: Summary, types: Counter[str]) -> dict[str, Any]:
+    counts = summary.counts()
+    kept = {name: counts[name] for name in ("rows_in", "articles", "sentence_rows", "rejects")}
+    return kept | {"citations": sum(types.values()), "types": dict(sorted(types.items(), key=lambda item: (-item[1], item[0])))}
