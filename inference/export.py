@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from inference.backends import PRECISIONS, Variant, make_backend
-from inference.backends.onnx import ONNX_FILE
-from inference.backends.openvino import OPENVINO_FILE
+from inference.backends.onnx import ONNX_FILES
+from inference.backends.openvino import OPENVINO_FILES
+from inference.host import allowed_cores
 from inference.parity import EXPORTS, MAX_F1_LOSS, PARITY_FILE, Flip, Parity, f1_pairs, read_parity
 from inference.predictor import Predictor
 from inference.quantise import calibration_rows, quantise_onnx, quantise_openvino
+from inference.scoring import Settling
 from netral.errors import NetralError
 from netral.io.paths import replacing_folder
 from netral.model_folder import ModelFolder, open_model_folder
@@ -25,6 +27,12 @@ from netral.provenance import file_digest, libraries, write_json
 # its input is where BERT's outlier activations live (Bondarenko et al. 2021, "Understanding and Overcoming the Challenges of
 # Efficient Transformer Quantization"), and with it in int8 the embedded model flips 1.04 % of its decisions in onnxruntime.
 KEEPS: tuple[tuple[str, ...], ...] = ((), ("down",))
+# The band around a threshold in which fp32 decides is this much wider than the largest change of a score seen on halves of training
+# sentences: the model is as unsure of a half as of a sentence it never saw, and unsure scores move most. It needs no labels.
+BAND_SENTENCES = 600
+BAND_FACTOR = 1.25
+# Scores this close to a threshold, as calibrated logits, count for the band: 0.05 and 0.95 around a threshold of 0.5.
+_UNSURE = 3.0
 _NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino", "nncf"), "torch": ()}
 
 
@@ -55,7 +63,7 @@ def export(model: Path, backend: str, precision: str, data: Path, *, out: Path |
     variant = _variant(backend, precision)
     folder = open_model_folder(model)
     held, training = _split(data, "validation", folder), _split(data, "train", folder)
-    reference = _Reference(folder, held)
+    reference = _Reference(folder, held, training)
     tries: list[Parity] = []
     for keep in KEEPS if precision == "int8" else ((),):
         with TemporaryDirectory(prefix="netral-export-") as work:
@@ -99,12 +107,29 @@ def _split(data: Path, split: str, folder: ModelFolder) -> _Labelled:
 
 
 class _Reference:
-    """What torch in fp32 says of the validation split."""
+    """What torch in fp32 says of the validation split, and the logits of a part of the training split."""
 
-    def __init__(self, folder: ModelFolder, held: _Labelled) -> None:
+    def __init__(self, folder: ModelFolder, held: _Labelled, training: _Labelled) -> None:
         self.held = held
+        self.sample = [_half(s) for s in training.sentences[:: max(1, len(training.sentences) // BAND_SENTENCES)]]
         with Predictor(folder.path, backend="torch", precision="fp32", device="cpu") as predictor:
             self.scores, self.given = _scored(predictor, held.sentences)
+            self.logits = predictor.logits(self.sample)
+        decision = folder.decision
+        self.slopes = np.array([decision.calibration[label].slope for label in folder.labels])
+        offsets = np.array([decision.calibration[label].offset for label in folder.labels])
+        thresholds = np.array([decision.thresholds[label] for label in folder.labels]).clip(1e-6, 1 - 1e-6)
+        self.unsure = np.abs(self.logits * self.slopes + offsets - np.log(thresholds / (1 - thresholds))) < _UNSURE
+
+    def band(self, logits: np.ndarray) -> float:
+        """Return how close to a threshold a score of a reduced precision is not to be trusted, as a calibrated logit."""
+        moved = np.abs((logits - self.logits) * self.slopes)
+        return round(BAND_FACTOR * float((moved[self.unsure] if self.unsure.any() else moved).max()), 3)
+
+
+def _half(sentence: str) -> str:
+    words = sentence.split()
+    return " ".join(words[: -(-len(words) // 2)])
 
 
 def _scored(predictor: Predictor, sentences: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -117,24 +142,22 @@ def _convert(folder: ModelFolder, variant: Variant, training: _Labelled, work: P
     """Write the export's files into ``work`` and return how they were made."""
     if variant.backend == "torch":
         return {}
-    onnx = work / "fp32.onnx"
+    onnx = work / ONNX_FILES["fp32"]
     config = write_onnx(folder, onnx)
     recipe: dict[str, Any] = {"graph": "inference/encoder_graph.py"}
     if variant.precision == "int8":
         rows = calibration_rows(folder, training.sentences)
         recipe |= {"calibrated_on": f"{len(rows)} sentences of {training.path.name}", "kept_in_fp32": list(keep), "weights": "per channel"}
+        size = config.intermediate_size if "down" in keep else None
         if variant.backend == "onnx":
-            quantise_onnx(onnx, work / ONNX_FILE, rows, config.intermediate_size if "down" in keep else None)
+            quantise_onnx(onnx, work / ONNX_FILES["int8"], rows, size)
         else:
-            quantise_openvino(onnx, work / OPENVINO_FILE, rows, config.intermediate_size if "down" in keep else None)
-    elif variant.backend == "onnx":
-        shutil.copyfile(onnx, work / ONNX_FILE)
-    else:
+            quantise_openvino(onnx, work / OPENVINO_FILES["int8"], rows, size)
+    if variant.backend == "openvino":
         import openvino
 
-        # bf16 keeps fewer bits of a weight than the fp16 that it is stored in here.
-        openvino.save_model(openvino.Core().read_model(onnx), work / OPENVINO_FILE, compress_to_fp16=variant.precision == "bf16")
-    onnx.unlink()
+        openvino.save_model(openvino.Core().read_model(onnx), work / OPENVINO_FILES["fp32"], compress_to_fp16=False)
+        onnx.unlink()
     return recipe
 
 
@@ -182,9 +205,16 @@ def write_onnx(folder: ModelFolder, path: Path) -> Any:
 
 def _compare(folder: ModelFolder, variant: Variant, reference: _Reference, work: Path, recipe: dict[str, Any]) -> Parity:
     held = reference.held
-    backend = make_backend(folder, variant, "cpu", 1, export=work)
-    with Predictor(folder.path, backend=backend) as predictor:
+    backend = make_backend(folder, variant, "cpu", allowed_cores(), export=work)
+    settling = None
+    if variant.precision != "fp32":
+        with Predictor(folder.path, backend=backend) as predictor:
+            band = reference.band(predictor.logits(reference.sample))
+        exact = Variant(variant.backend, "fp32")
+        settling = Settling(band, lambda: make_backend(folder, exact, "cpu", allowed_cores(), export=work))
+    with Predictor(folder.path, backend=backend, settling=settling) as predictor:
         scores, given = _scored(predictor, held.sentences)
+        settled = predictor.stats.settled
     flips = [
         Flip(
             sentence_id=held.ids[i],
@@ -201,6 +231,8 @@ def _compare(folder: ModelFolder, variant: Variant, reference: _Reference, work:
         model=folder.fingerprint,
         data=held.path.name,
         sentences=len(held.sentences),
+        band=settling.band if settling else 0.0,
+        settled=settled,
         flipped_share=round(len(flips) / given.size, 6),
         f1=f1_pairs(reference.given, given, held.truth, folder.labels),
         largest_probability_difference=round(float(np.abs(scores - reference.scores).max()), 3),

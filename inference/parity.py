@@ -14,6 +14,8 @@ PARITY_FILE = "parity.json"
 # A label decision is one label of one sentence. F1 in points of 100.
 MAX_FLIPPED_SHARE = 0.01
 MAX_F1_LOSS = 0.5
+# Where more sentences than this lie so close to a threshold that fp32 must decide, a reduced precision spares too little.
+MAX_SETTLED_SHARE = 0.25
 
 
 class Flip(BaseModel):
@@ -36,6 +38,8 @@ class Parity(BaseModel):
         model: Fingerprint of the model folder that was exported.
         data: The file of labelled sentences.
         sentences: How many sentences were compared.
+        band: Sentences whose calibrated logit lies this close to a threshold are computed again in fp32; 0 for fp32.
+        settled: How many of the compared sentences that were.
         flipped_share: Share of label decisions that differ.
         f1: Per label, F1 in points of 100 before and after; None where the split has no example of the label.
         largest_probability_difference: Over all sentences and labels.
@@ -50,6 +54,8 @@ class Parity(BaseModel):
     model: str
     data: str
     sentences: int
+    band: float
+    settled: int
     flipped_share: float
     f1: dict[str, tuple[float, float] | None]
     largest_probability_difference: float
@@ -64,6 +70,8 @@ class Parity(BaseModel):
         found = []
         if self.flipped_share > MAX_FLIPPED_SHARE:
             found.append(f"{self.flipped_share:.2%} of the label decisions flip; the bound is {MAX_FLIPPED_SHARE:.0%}")
+        if self.settled > MAX_SETTLED_SHARE * self.sentences:
+            found.append(f"{self.settled} of {self.sentences} sentences need fp32, which leaves nothing to gain")
         for label, pair in self.f1.items():
             if pair and pair[0] - pair[1] > MAX_F1_LOSS:
                 found.append(f"{label}: F1 falls from {pair[0]:.1f} to {pair[1]:.1f}; the bound is {MAX_F1_LOSS} points")

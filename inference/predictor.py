@@ -11,13 +11,14 @@ from types import TracebackType
 import numpy as np
 from tokenizers import Tokenizer
 
-from inference.backends import Backend, make_backend
+from inference.backends import Backend, Variant, make_backend
 from inference.cache import ScoreCache
 from inference.choose import Choice, choose_variant
 from inference.host import allowed_cores
-from inference.scoring import Scorer
+from inference.parity import EXPORTS, read_parity
+from inference.scoring import Scorer, Settling
 from netral.errors import NetralError
-from netral.model_folder import open_model_folder
+from netral.model_folder import ModelFolder, open_model_folder
 from netral.progress import Progress
 from netral.records import Failure, Prediction
 from netral.text import model_text
@@ -41,6 +42,7 @@ class PredictorStats:
         windows: Windows that sentences longer than the model reads were cut into.
         retries: Batches that failed and were scored in parts.
         failures: Sentences that could not be scored even alone.
+        settled: Rows near a threshold that a reduced precision computed again in fp32.
     """
 
     sentences: int = 0
@@ -49,6 +51,7 @@ class PredictorStats:
     windows: int = 0
     retries: int = 0
     failures: int = 0
+    settled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,15 @@ class _Window:
 
     texts: list[str]
     rows: dict[str, list[list[int]]]
+
+
+def settling_of(folder: ModelFolder, variant: Variant, device: str, streams: int) -> Settling | None:
+    """Return how an exported variant keeps the decisions of fp32; None for fp32 itself."""
+    parity = read_parity(folder, str(variant)) if variant.precision != "fp32" else None
+    if parity is None:
+        return None
+    export = folder.path / EXPORTS / str(variant)
+    return Settling(parity.band, lambda: make_backend(folder, Variant(variant.backend, "fp32"), device, streams, export=export))
 
 
 def _load_tokenizer(path: Path) -> Tokenizer:
@@ -89,6 +101,7 @@ class Predictor:
         window: int = 4096,
         streams: int | None = None,
         cache: str | Path | None = None,
+        settling: Settling | None = None,
     ) -> None:
         """Check the folder, then load it.
 
@@ -102,6 +115,7 @@ class Predictor:
             window: Sentences read ahead to sort by length. Does not change the result.
             streams: Batches computed at the same time, each on one core; None is as many as the process may use cores.
             cache: Folder that keeps scores from run to run.
+            settling: For a loaded backend of a reduced precision: how it keeps the decisions of fp32.
 
         Raises:
             NetralError: The folder is missing, foreign or damaged, or the backend is not available.
@@ -115,10 +129,11 @@ class Predictor:
         if isinstance(backend, str):
             self.choice = choose_variant(self.folder, backend, precision, device)
             streams = 1 if self.choice.device == "cuda" else streams
+            settling = settling_of(self.folder, self.choice.variant, self.choice.device, streams)
             backend = make_backend(self.folder, self.choice.variant, self.choice.device, streams)
         self.backend, self.precision = backend.name, backend.precision
         self.stats = PredictorStats()
-        self._scorer = Scorer(self.folder, backend, batch_tokens, streams, self.stats)
+        self._scorer = Scorer(self.folder, backend, batch_tokens, streams, self.stats, settling)
         namespace = f"{self.folder.fingerprint}-{backend.name}-{backend.precision}"
         self._cache = ScoreCache(Path(cache), namespace, len(self.labels)) if cache is not None else None
         self._ahead = ThreadPoolExecutor(1, "netral-tokenise")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,26 +15,55 @@ from netral.model_folder import ModelFolder
 if TYPE_CHECKING:
     from inference.predictor import PredictorStats
 
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """How a reduced precision keeps the decisions of fp32: sentences too close to a threshold are computed again in fp32.
+
+    Attributes:
+        band: How close, in units of the calibrated logit. Measured at export: what the precision moves scores by (parity.json).
+        exact: Loads the fp32 backend; called when the first sentence needs it.
+    """
+
+    band: float
+    exact: Callable[[], Backend]
+
+
 SCORE_DECIMALS = 3
 
 
 class Scorer:
     """Turns rows of token ids into logits and calibrated scores."""
 
-    def __init__(self, folder: ModelFolder, backend: Backend, batch_tokens: int, streams: int, stats: "PredictorStats") -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        backend: Backend,
+        batch_tokens: int,
+        streams: int,
+        stats: "PredictorStats",
+        settling: Settling | None = None,
+    ) -> None:
         """Take over a loaded backend; ``streams`` batches run at the same time."""
         self._folder, self._backend, self._stats = folder, backend, stats
+        self._settling = settling
+        self._exact: Scorer | None = None
+        self._streams = streams
         self._batch_tokens = backend.fixed_tokens or batch_tokens
         self._pool = ThreadPoolExecutor(streams, "netral-score") if streams > 1 else None
         self._succeeded = False
         decision = folder.decision
         self._slopes = np.array([decision.calibration[name].slope for name in decision.labels])
         self._offsets = np.array([decision.calibration[name].offset for name in decision.labels])
+        thresholds = np.array([decision.thresholds[name] for name in decision.labels]).clip(1e-6, 1 - 1e-6)
+        self._edges = np.log(thresholds / (1 - thresholds))
 
     def close(self) -> None:
         """End the threads."""
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
+        if self._exact:
+            self._exact.close()
 
     def logits(self, rows: list[list[int]]) -> np.ndarray:
         """Return raw logits, shape (rows, labels), float32.
@@ -50,7 +80,8 @@ class Scorer:
         """Return calibrated probabilities rounded to three decimals, and what went wrong for rows that could not be computed.
 
         A score whose rounding could go either way within the noise of the arithmetic is taken from the row computed
-        alone; every other score rounds the same from any batch.
+        alone; every other score rounds the same from any batch. In a reduced precision, a row with a score near a threshold
+        is computed again in fp32.
         """
         found, problems = self._logits(rows)
         logits = found.astype(np.float64)
@@ -63,11 +94,28 @@ class Scorer:
             # Columns that are not in doubt keep their value: rounding them again could only restore it.
             settled = self._rounded(alone.astype(np.float64))
             scores[doubtful] = np.where(low[doubtful] != high[doubtful], settled, scores[doubtful])
+        if self._settling:
+            near = np.abs(self._calibrated(logits) - self._edges) <= self._settling.band
+            close = [row for row in np.flatnonzero(near.any(axis=1)).tolist() if row not in problems]
+            scores[close] = self._in_fp32([rows[row] for row in close], self._settling)
         return scores, problems
 
+    def _in_fp32(self, rows: list[list[int]], settling: Settling) -> np.ndarray:
+        if not rows:
+            return np.empty((0, len(self._folder.labels)))
+        if self._exact is None:
+            self._exact = Scorer(self._folder, settling.exact(), self._batch_tokens, self._streams, self._stats)
+        self._stats.settled += len(rows)
+        scores, problems = self._exact.scores(rows)
+        if problems:
+            raise NetralError(f"the {self._backend.name} backend failed in fp32: {next(iter(problems.values()))}", "try another --backend")
+        return scores
+
+    def _calibrated(self, logits: np.ndarray) -> np.ndarray:
+        return np.asarray(np.clip(logits * self._slopes + self._offsets, -60, 60))
+
     def _rounded(self, logits: np.ndarray) -> np.ndarray:
-        z = np.clip(logits * self._slopes + self._offsets, -60, 60)
-        return np.asarray(np.round(1 / (1 + np.exp(-z)), SCORE_DECIMALS))
+        return np.asarray(np.round(1 / (1 + np.exp(-self._calibrated(logits))), SCORE_DECIMALS))
 
     def _logits(self, rows: list[list[int]], batch_tokens: int | None = None) -> tuple[np.ndarray, dict[int, str]]:
         out = np.zeros((len(rows), len(self._folder.labels)), dtype=np.float32)

@@ -132,8 +132,11 @@ def export(
     f1 = ", ".join(f"{name} {pair[0]:.1f} -> {pair[1]:.1f}" for name, pair in found.f1.items() if pair)
     _say(
         f"export: {found.variant} passed on {found.sentences} sentences: {len(found.flips)} of {found.sentences * len(found.f1)} decisions "
-        f"differ, largest probability difference {found.largest_probability_difference}; F1 {f1}"
+        f"differ, largest probability difference {found.largest_probability_difference}"
     )
+    if found.settled:
+        _say(f"export: {found.settled} sentences lay within {found.band} of a threshold and were settled in fp32")
+    _say(f"export: F1 {f1}")
     _say(f"export: written to {out or model}/exports/{found.variant}")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from netral.errors import NetralError
 
-ONNX_FILE = "model.onnx"
+ONNX_FILES = {"fp32": "fp32.onnx", "int8": "int8.onnx"}
 
 
 class OnnxBackend:
@@ -16,7 +16,7 @@ class OnnxBackend:
     fixed_tokens: int | None = None
 
     def __init__(self, export: Path, precision: str) -> None:
-        """Load ``model.onnx`` from an export folder.
+        """Load an export folder's file for the precision.
 
         Raises:
             NetralError: The file cannot be loaded.
@@ -26,10 +26,11 @@ class OnnxBackend:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        path = export / ONNX_FILES[precision]
         try:
-            self._session = onnxruntime.InferenceSession(export / ONNX_FILE, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library raises its own types, which share no base class
-            raise NetralError(f"{export / ONNX_FILE}: cannot be loaded ({error})", "export the model again with `netral export`") from None
+            raise NetralError(f"{path}: cannot be loaded ({error})", "export the model again with `netral export`") from None
         self.precision = precision
         # Batches hold one padded length, and then no difference between batches was ever seen (`make bench`). fp32 keeps
         # the margin that torch needs, as a guard for processors that were not measured; int8 has integer sums, which are exact.

@@ -8,7 +8,8 @@ import numpy as np
 
 from netral.errors import NetralError
 
-OPENVINO_FILE = "model.xml"
+# One file serves fp32 and bf16: the engine rounds the weights when it compiles them.
+OPENVINO_FILES = {"fp32": "fp32.xml", "bf16": "fp32.xml", "int8": "int8.xml"}
 
 
 class OpenvinoBackend:
@@ -18,7 +19,7 @@ class OpenvinoBackend:
     fixed_tokens: int | None = None
 
     def __init__(self, export: Path, precision: str, streams: int) -> None:
-        """Load ``model.xml`` and ``model.bin`` from an export folder and compile them for this processor.
+        """Load an export folder's file for the precision and compile it for this processor.
 
         Raises:
             NetralError: The files cannot be loaded.
@@ -26,15 +27,19 @@ class OpenvinoBackend:
         import openvino
 
         # The hint decides what the matrix products of the parts that are not quantised compute in.
+        path = export / OPENVINO_FILES[precision]
         hint = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}[precision]
         settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": streams, "NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
         try:
-            self._model: Any = openvino.Core().compile_model(export / OPENVINO_FILE, "CPU", settings)
+            self._model: Any = openvino.Core().compile_model(path, "CPU", settings)
         except RuntimeError as error:
-            raise NetralError(f"{export / OPENVINO_FILE}: cannot be loaded ({error})", "export the model again") from None
+            raise NetralError(f"{path}: cannot be loaded ({error})", "export the model again") from None
         self._local = threading.local()
         self.precision = precision
         self.noise = 2e-4 if precision == "fp32" else 0.0  # as in ONNX Runtime
+        # The first call must come from one thread alone: two first calls at once were seen to wait for each other for ever, in the
+        # code that binds NumPy to OpenVINO 2026.4.
+        self.logits(np.ones((1, 8), dtype=np.int64), np.ones((1, 8), dtype=np.int64))
 
     def logits(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         """Run the calling thread's own request."""
