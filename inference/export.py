@@ -16,7 +16,7 @@ from inference.backends.openvino import OPENVINO_FILES
 from inference.host import allowed_cores
 from inference.parity import EXPORTS, MAX_F1_LOSS, PARITY_FILE, Flip, Parity, f1_pairs, read_parity
 from inference.predictor import Predictor
-from inference.quantise import calibration_rows, quantise_onnx, quantise_openvino
+from inference.quantise import calibration_rows, quantise
 from inference.scoring import Settling
 from netral.errors import NetralError
 from netral.io.paths import replacing_folder
@@ -25,7 +25,7 @@ from netral.provenance import file_digest, libraries, write_json
 
 # What int8 leaves in fp32, tried in this order until the gate is passed. `down` is the second product of each feed-forward block:
 # its input is where BERT's outlier activations live (Bondarenko et al. 2021, "Understanding and Overcoming the Challenges of
-# Efficient Transformer Quantization"), and with it in int8 the embedded model flips 1.04 % of its decisions in onnxruntime.
+# Efficient Transformer Quantization").
 KEEPS: tuple[tuple[str, ...], ...] = ((), ("down",))
 # The band around a threshold in which fp32 decides is this much wider than the largest change of a score seen on halves of training
 # sentences: the model is as unsure of a half as of a sentence it never saw, and unsure scores move most. It needs no labels.
@@ -33,7 +33,7 @@ BAND_SENTENCES = 600
 BAND_FACTOR = 1.25
 # Scores this close to a threshold, as calibrated logits, count for the band: 0.05 and 0.95 around a threshold of 0.5.
 _UNSURE = 3.0
-_NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino", "nncf"), "torch": ()}
+_NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime", "nncf"), "openvino": ("onnx", "onnxscript", "openvino", "nncf"), "torch": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +149,8 @@ def _convert(folder: ModelFolder, variant: Variant, training: _Labelled, work: P
         rows = calibration_rows(folder, training.sentences)
         recipe |= {"calibrated_on": f"{len(rows)} sentences of {training.path.name}", "kept_in_fp32": list(keep), "weights": "per channel"}
         size = config.intermediate_size if "down" in keep else None
-        if variant.backend == "onnx":
-            quantise_onnx(onnx, work / ONNX_FILES["int8"], rows, size)
-        else:
-            quantise_openvino(onnx, work / OPENVINO_FILES["int8"], rows, size)
+        files = ONNX_FILES if variant.backend == "onnx" else OPENVINO_FILES
+        quantise(onnx, work / files["int8"], rows, size)
     if variant.backend == "openvino":
         import openvino
 

@@ -36,47 +36,29 @@ def calibration_rows(folder: ModelFolder, sentences: Sequence[str]) -> Rows:
     return rows
 
 
-def quantise_onnx(source: Path, target: Path, rows: Rows, keep_input_size: int | None) -> None:
-    """Quantise the products with weights of an ONNX file; those whose input has ``keep_input_size`` features stay in fp32."""
-    import logging
+def quantise(source: Path, target: Path, rows: Rows, keep_input_size: int | None) -> None:
+    """Quantise an ONNX file with nncf's recipe for transformers: smooth quantisation, weights per channel, activations per tensor.
 
-    import onnx
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self._rows = iter(rows)
-
-        def get_next(self) -> Any:
-            return next(self._rows, None)
-
-    graph = onnx.load(source).graph
-    shapes = {weight.name: weight.dims for weight in graph.initializer}
-    products = [node for node in graph.node if node.op_type == "MatMul" and node.input[1] in shapes]
-    logging.getLogger().setLevel(logging.ERROR)  # the library advises on the root logger
-    quantize_static(
-        source,
-        target,
-        Reader(),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_quantize=[node.name for node in products if shapes[node.input[1]][0] != keep_input_size],
-    )
-
-
-def quantise_openvino(source: Path, target: Path, rows: Rows, keep_input_size: int | None) -> None:
-    """Quantise an ONNX file for OpenVINO with nncf's recipe for transformers (smooth quantisation, per-channel weights)."""
+    Args:
+        source: The ONNX file in fp32.
+        target: Where to write; the suffix decides the engine: ``.onnx`` or OpenVINO's ``.xml``.
+        rows: Inputs to measure ranges on.
+        keep_input_size: Products whose input has this many features stay in fp32.
+    """
     import logging
 
     import nncf
-    import openvino
+    import onnx
 
     nncf.set_log_level(logging.ERROR)
-    model = openvino.Core().read_model(source)
-    products = [op for op in model.get_ops() if op.get_type_name() == "MatMul"]
-    kept = [op.get_friendly_name() for op in products if str(op.input(0).get_partial_shape()[-1]) == str(keep_input_size)]
+    model: Any = onnx.load(source)
+    shapes = {weight.name: weight.dims for weight in model.graph.initializer}
+    products = [node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in shapes]
+    kept = [node.name for node in products if shapes[node.input[1]][0] == keep_input_size]
+    if target.suffix == ".xml":
+        import openvino
+
+        model = openvino.Core().read_model(source)
     quantised = nncf.quantize(
         model,
         nncf.Dataset(rows),
@@ -84,4 +66,7 @@ def quantise_openvino(source: Path, target: Path, rows: Rows, keep_input_size: i
         subset_size=len(rows),
         ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
     )
-    openvino.save_model(quantised, target, compress_to_fp16=False)
+    if target.suffix == ".xml":
+        openvino.save_model(quantised, target, compress_to_fp16=False)
+    else:
+        onnx.save(quantised, target)
