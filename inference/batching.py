@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Every sentence is padded to the next multiple of this and shares a batch only with sentences of the same padded length.
-# The length that a sentence is computed at is then its own, whatever else is in the run, and with it the order of every sum:
-# onnxruntime and openvino give the same bits in any batch, torch in fp32 nearly so (`make bench`). 8 wastes a tenth of the tokens
-# of news sentences, 16 a fifth.
+# Every sentence is padded to the next multiple of this and shares a batch only with sentences of the same padded length. The length
+# that a sentence is computed at is then its own, whatever else is in the run, and so is the order of every sum over it.
+# 8 wastes a tenth of the tokens of news sentences, 16 a fifth.
 LENGTH_STEP = 8
 
 

@@ -3,7 +3,9 @@
 Static and not dynamic, because a range that is measured in each batch makes a sentence's score depend on its neighbours.
 """
 
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +61,14 @@ def quantise(source: Path, target: Path, rows: Rows, keep_input_size: int | None
         import openvino
 
         model = openvino.Core().read_model(source)
-    quantised = nncf.quantize(
-        model,
-        nncf.Dataset(rows),
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(rows),
-        ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
-    )
+    with redirect_stdout(io.StringIO()):  # its progress bars cannot be switched off
+        quantised = nncf.quantize(
+            model,
+            nncf.Dataset(rows),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(rows),
+            ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
+        )
     if target.suffix == ".xml":
         openvino.save_model(quantised, target, compress_to_fp16=False)
     else:

@@ -23,6 +23,14 @@ PRECISIONS: dict[str, tuple[str, ...]] = {
 BACKENDS = ("auto", *PRECISIONS)
 _LIBRARY = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
 
+# A sentence's logits differ a little between batches, because libraries choose other kernels for other shapes. All batches hold one
+# padded length (inference/batching.py). In fp32 the largest difference then seen is 5e-5 of a logit (`make bench`).
+FP32_NOISE = 2e-4
+# In a reduced precision a last bit can tip a rounding and is no last bit any more: up to 0.1 of a logit was seen in bf16. There all
+# batches of a length get one shape, filled up to this many tokens, which stay in a core's cache; what is left is the last bit of a sum.
+REDUCED_NOISE = 1e-5
+FIXED_TOKENS = 1024
+
 
 class Backend(Protocol):
     """Scores batches of tokenised sentences; several threads may call it at the same time.
@@ -30,8 +38,8 @@ class Backend(Protocol):
     Attributes:
         name: The backend's name.
         precision: What it computes in.
-        noise: How far a sentence's logits may differ between batches of other sizes. 0 where no difference is ever seen.
-        fixed_tokens: Where not None, batches must all have this many tokens (rows times length), or else results differ.
+        noise: How far a sentence's logits may differ between the batches that it may stand in.
+        fixed_tokens: Where not None, batches must be filled up to this many tokens (rows times length), or else results differ.
     """
 
     name: str

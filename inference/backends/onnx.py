@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from inference.backends.base import FIXED_TOKENS, FP32_NOISE, REDUCED_NOISE
 from netral.errors import NetralError
 
 ONNX_FILES = {"fp32": "fp32.onnx", "int8": "int8.onnx"}
@@ -13,7 +14,6 @@ class OnnxBackend:
     """A session with one thread: callers run it from as many threads as they want to keep busy."""
 
     name = "onnx"
-    fixed_tokens: int | None = None
 
     def __init__(self, export: Path, precision: str) -> None:
         """Load an export folder's file for the precision.
@@ -32,9 +32,8 @@ class OnnxBackend:
         except Exception as error:  # the library raises its own types, which share no base class
             raise NetralError(f"{path}: cannot be loaded ({error})", "export the model again with `netral export`") from None
         self.precision = precision
-        # Batches hold one padded length, and then no difference between batches was ever seen (`make bench`). fp32 keeps
-        # the margin that torch needs, as a guard for processors that were not measured; int8 has integer sums, which are exact.
-        self.noise = 2e-4 if precision == "fp32" else 0.0
+        self.noise = FP32_NOISE if precision == "fp32" else REDUCED_NOISE
+        self.fixed_tokens = None if precision == "fp32" else FIXED_TOKENS
 
     def logits(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         """Run the session."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from inference.backends.base import FIXED_TOKENS, FP32_NOISE, REDUCED_NOISE
 from netral.errors import NetralError
 
 # One file serves fp32 and bf16: the engine rounds the weights when it compiles them.
@@ -16,7 +17,6 @@ class OpenvinoBackend:
     """A compiled model with one stream of one thread for each caller."""
 
     name = "openvino"
-    fixed_tokens: int | None = None
 
     def __init__(self, export: Path, precision: str, streams: int) -> None:
         """Load an export folder's file for the precision and compile it for this processor.
@@ -36,7 +36,8 @@ class OpenvinoBackend:
             raise NetralError(f"{path}: cannot be loaded ({error})", "export the model again") from None
         self._local = threading.local()
         self.precision = precision
-        self.noise = 2e-4 if precision == "fp32" else 0.0  # as in ONNX Runtime
+        self.noise = FP32_NOISE if precision == "fp32" else REDUCED_NOISE
+        self.fixed_tokens = None if precision == "fp32" else FIXED_TOKENS
         # The first call must come from one thread alone: two first calls at once were seen to wait for each other for ever, in the
         # code that binds NumPy to OpenVINO 2026.4.
         self.logits(np.ones((1, 8), dtype=np.int64), np.ones((1, 8), dtype=np.int64))

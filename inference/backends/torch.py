@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from inference.backends.base import FIXED_TOKENS, FP32_NOISE, REDUCED_NOISE
 from netral.errors import NetralError
 from netral.model_folder import ModelFolder
 
-# Batches of reduced precision are filled up to this many tokens: in another shape the libraries choose other kernels, whose
-# rounding differs by up to 0.1 of a logit in bf16. On a CPU a batch of this size stays in the cache (`make bench`).
-_FIXED_TOKENS = {"cpu": 1024, "cuda": 32768}
+# A CUDA device needs far larger batches than a core does.
+_FIXED_TOKENS = {"cpu": FIXED_TOKENS, "cuda": 32768}
 
 
 class TorchBackend:
@@ -32,8 +32,7 @@ class TorchBackend:
         self._device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         self.precision = precision
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-        # fp32: the largest difference seen between batches is 5e-5 (`make bench`).
-        self.noise = 2e-4 if precision == "fp32" else 0.0
+        self.noise = FP32_NOISE if precision == "fp32" else REDUCED_NOISE
         self.fixed_tokens = None if precision == "fp32" else _FIXED_TOKENS[self._device]
         self._model = self._graph(load_classifier(folder))
         self._local = threading.local()
