@@ -1,0 +1,216 @@
+"""The coordinator's side of the worker processes: gives out shards, takes back markers, replaces workers that die."""
+
+import multiprocessing
+import os
+import signal
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Any
+
+from inference.shards import OutputFolder, Shard
+from inference.worker import Task, main
+from netral.errors import NetralError
+
+# A worker may die of memory that another program took for a moment; a shard that kills this many is not worked on any more.
+MAX_DEATHS = 5
+# Every worker computes on one core: threads of several workers that wait for each other cost more than they bring.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_ENVIRONMENT = {**dict.fromkeys(_THREADS, "1"), "TOKENIZERS_PARALLELISM": "false"}
+_TICK_S = 5.0
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: SpawnProcess
+    connection: Connection
+    ready: bool = False
+    task: Task | None = None
+
+
+class Pool:
+    """Runs shards in worker processes; as a context manager it ends them however the body ends."""
+
+    def __init__(self, size: int, folder: OutputFolder, options: dict[str, Any], on_progress: Callable[[int], None]) -> None:
+        """Note how many workers there may be and what their Predictor is made with; none is started yet."""
+        self._size, self._folder, self._options, self._on_progress = size, folder, options, on_progress
+        self._workers: list[_Worker] = []
+        self._waiting: deque[Task] = deque()
+        self._given = self._deaths_at_start = 0
+        self._resolved: dict[str, str] | None = None
+
+    def __enter__(self) -> "Pool":
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End the workers, and remove what they had not finished."""
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join()
+            worker.connection.close()
+            if worker.task:
+                self._remove_files(worker.task)
+        self._workers = []
+
+    def resolve(self) -> dict[str, str]:
+        """Start the first worker and return which model, backend, precision and device it runs; the others will run the same."""
+        while self._resolved is None:
+            if not self._workers:
+                self._start()
+            self._receive(_ignore)
+        self._options |= {key: self._resolved[key] for key in ("backend", "precision", "device")}
+        return self._resolved
+
+    def expect(self, resolved: dict[str, str]) -> None:
+        """Have every worker run what an earlier job resolved."""
+        self._resolved = resolved
+        self._options |= {key: resolved[key] for key in ("backend", "precision", "device")}
+
+    def run(self, shards: Iterator[Shard], publish: Callable[[Shard, str, dict[str, Any]], None]) -> None:
+        """Work through the shards; each one's marker is given to ``publish`` together with the token of its files.
+
+        At most one shard more than there are workers is in memory.
+
+        Raises:
+            NetralError: A worker cannot go on, or a shard killed too many.
+        """
+        while True:
+            self._read_ahead(shards)
+            for worker in self._workers:
+                if worker.ready and not worker.task and self._waiting:
+                    self._give(worker, self._waiting.popleft())
+                    self._read_ahead(shards)
+            if not self._waiting and not any(worker.task for worker in self._workers):
+                return
+            # A job of one shard needs one worker.
+            wanted = self._size if self._given else 1
+            while self._waiting and len(self._workers) < wanted:
+                self._start()
+            self._receive(publish)
+
+    def _read_ahead(self, shards: Iterator[Shard]) -> None:
+        shard = None if self._waiting else next(shards, None)
+        if shard:
+            self._waiting.append(Task(shard, uuid.uuid4().hex))
+
+    def _start(self) -> None:
+        ours, theirs = multiprocessing.get_context("spawn").Pipe()
+        process = multiprocessing.get_context("spawn").Process(
+            target=main, args=(theirs, self._folder.path, dict(self._options)), daemon=True, name="netral-worker"
+        )
+        with _inherited():
+            process.start()
+        # Only the worker may hold its end: the connection then ends when it dies.
+        theirs.close()
+        self._workers.append(_Worker(process, ours))
+
+    def _give(self, worker: _Worker, task: Task) -> None:
+        worker.task = task
+        self._given += 1
+        # A worker that died just now is noticed when its answer is read.
+        with suppress(OSError):
+            worker.connection.send(task)
+
+    def _receive(self, publish: Callable[[Shard, str, dict[str, Any]], None]) -> None:
+        """Wait for news of any worker, for a few seconds at most, and act on it."""
+        expected = [worker for worker in self._workers if worker.task or not worker.ready]
+        found = wait([worker.connection for worker in expected], timeout=_TICK_S)
+        if not found:
+            self._on_progress(0)
+        for worker in expected:
+            if worker.connection not in found:
+                continue
+            try:
+                kind, *content = worker.connection.recv()
+            except (EOFError, OSError):
+                self._died(worker)
+                continue
+            if kind == "ready":
+                self._check_resolved(content[0])
+                worker.ready = True
+            elif kind == "progress" and worker.task:
+                worker.task.reported += content[0]
+                self._on_progress(content[0])
+            elif kind == "done" and worker.task:
+                task, worker.task = worker.task, None
+                self._on_progress(content[0]["counts"]["sentences_out"] - task.reported)
+                try:
+                    publish(task.shard, task.token, content[0])
+                finally:
+                    self._remove_files(task)
+            elif kind == "failed":
+                raise NetralError(*content)
+            else:
+                raise RuntimeError(f"a worker failed:\n{content[0]}")
+
+    def _check_resolved(self, resolved: dict[str, str]) -> None:
+        if self._resolved is not None and self._resolved != resolved:
+            raise NetralError(f"a worker runs {resolved}, the job {self._resolved}", "leave the model folder alone while a job runs")
+        self._resolved = resolved
+
+    def _died(self, worker: _Worker) -> None:
+        """Take a dead worker out; its shard is given again, row by row."""
+        self._workers.remove(worker)
+        worker.connection.close()
+        worker.process.join()
+        code = worker.process.exitcode
+        task = worker.task
+        if task is None:
+            self._deaths_at_start += 1
+            if self._deaths_at_start > MAX_DEATHS:
+                raise NetralError(f"worker processes die at their start (exit code {code})", "use fewer --workers if memory is short")
+            return
+        self._on_progress(-task.reported)
+        deadly = task.deadly | self._in_work(task)
+        self._remove_files(task)
+        if task.deaths >= MAX_DEATHS:
+            raise NetralError(
+                f"{self._folder.part(task.shard.index)}: {task.deaths + 1} workers died over this shard (exit code {code})",
+                "use fewer --workers if memory is short; else look at the rows of "
+                f"{task.shard.rows[0].file}:{task.shard.rows[0].row} to {task.shard.rows[-1].file}:{task.shard.rows[-1].row}",
+            )
+        self._waiting.append(replace(task, token=uuid.uuid4().hex, deaths=task.deaths + 1, deadly=deadly, reported=0))
+
+    def _in_work(self, task: Task) -> frozenset[int]:
+        """Return the row that a worker wrote into its journal last."""
+        with suppress(OSError, ValueError):
+            return frozenset([int(self._folder.temporary("journal", task.shard.index, task.token).read_bytes())])
+        return frozenset()
+
+    def _remove_files(self, task: Task) -> None:
+        for kind in ("part", "rejects", "journal"):
+            self._folder.temporary(kind, task.shard.index, task.token).unlink(missing_ok=True)
+
+
+def _ignore(shard: Shard, token: str, marker: dict[str, Any]) -> None:
+    """Take nothing: no shard was given yet."""
+
+
+@contextmanager
+def _inherited() -> Iterator[None]:
+    """Give a child process its thread settings, and leave it alone when Ctrl-C or a batch system signals the whole group.
+
+    The coordinator gets the signal too and ends its workers itself. The signals are blocked rather than ignored because a child
+    inherits that before its first line of Python runs.
+    """
+    resource_tracker.ensure_running()  # it would unblock the signals again if it were started in between
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    os.environ.update(_ENVIRONMENT)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
