@@ -6,17 +6,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from inference.host import allowed_cores
 from inference.inputs import Inputs
 from inference.locks import FolderLock, Slice
 from inference.predictor import DEFAULT_MODEL
 from inference.rows import added_up
-from inference.shards import OutputFolder, Shard, cut
+from inference.shards import OutputFolder, Shard, cut, unwritable
 from inference.workers import Pool
 from netral.config import Config
 from netral.errors import NetralError
 from netral.io.paths import STDIN, expand_inputs
-from netral.io.readers import read_inputs
+from netral.io.readers import read_files
 from netral.io.writers import OUTPUT_SCHEMA
 from netral.model_folder import ModelFolder, open_model_folder
 from netral.progress import Progress
@@ -50,7 +49,7 @@ def label_folder(
         precision: Likewise.
         device: Likewise.
         cache: Folder that keeps scores from run to run.
-        workers: Processes; None is as many as the process may use cores.
+        workers: Processes; None is one for each core that may be used, or for each CUDA device if the model runs there.
         part: Do only these shards, beside other jobs on the same folder.
         overwrite: Start over if the folder holds the work of another job.
 
@@ -84,14 +83,14 @@ def label_folder(
     with ExitStack() as stack:
         lock = stack.enter_context(FolderLock(out, part))
         progress = stack.enter_context(Progress("label", "sentences", total_bytes=sources.plain_bytes()))
-        pool = stack.enter_context(Pool(workers or allowed_cores(), OutputFolder(out), options, progress.advance))
+        pool = stack.enter_context(Pool(workers, OutputFolder(out), options, progress.advance))
         job = _FolderJob(OutputFolder(out), part or Slice(), sources, folder, progress)
         with lock.setup():
             done = job.begin(wanted, pool, lock.alone(), overwrite)
         if done:
             return {**done, "unchanged": True}
         read = _Position()
-        rows = read_inputs(inputs, config.read, exclude=out, on_bytes=read.add)
+        rows = read_files(sources.paths(), config.read, on_bytes=read.add)
         pool.run(job.to_do(cut(rows, config.label.shard_bytes, read)), job.publish)
         sources.check()
         with lock.setup():
@@ -155,7 +154,10 @@ class _FolderJob:
     def publish(self, shard: Shard, token: str, marker: dict[str, Any]) -> None:
         """Publish a finished shard, unless a file that it was read from is not what it was."""
         self._sources.check(shard.files())
-        self._output.publish(shard.index, token, marker)
+        try:
+            self._output.publish(shard.index, token, marker)
+        except OSError as error:
+            raise unwritable(self._output.marker(shard.index), error) from None
         self._sentences += marker["counts"]["sentences_out"]
         self._progress.advance(0, shard.input_bytes)
 

@@ -13,6 +13,14 @@ def allowed_cores(root: Path = Path("/")) -> int:
     return max(1, int(min([len(os.sched_getaffinity(0)), *_quotas(root)])))
 
 
+def visible_gpus(root: Path = Path("/")) -> list[str]:
+    """Return the CUDA devices that the process may use, as CUDA_VISIBLE_DEVICES names them, without loading a CUDA library."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
+    return [str(number) for number, _ in enumerate((root / "proc/driver/nvidia/gpus").glob("*"))]
+
+
 def _quotas(root: Path) -> Iterator[float]:
     """Yield the cores that each control group above the process allows; nothing where there is no limit."""
     try:

@@ -36,6 +36,10 @@ class Inputs:
             except OSError as error:
                 raise NetralError(f"{path}: cannot be read ({error.strerror})", "check the path and its permissions") from None
 
+    def paths(self) -> list[Path]:
+        """Return the files in the order of reading."""
+        return [file.path for files in self._files.values() for file in files]
+
     def listed(self) -> list[dict[str, Any]]:
         """Return name, size and digest of each file in the order of reading."""
         return [{"file": name, "bytes": file.bytes, "sha256": file.sha256} for name, files in self._files.items() for file in files]

@@ -19,7 +19,7 @@ from inference.shards import REJECTS, SUMMARY
 from netral.config import Config
 from netral.errors import NetralError
 from netral.io.paths import STDIN, expand_inputs, printable, refuse_existing, replacing_file
-from netral.io.readers import read_inputs
+from netral.io.readers import Row, read_files, read_inputs
 from netral.io.writers import OUTPUT_SCHEMA, JsonlWriter, ParquetWriter, RowWriter, output_row, reject_line, reject_row, split_row
 from netral.model_folder import open_model_folder
 from netral.progress import Progress, say
@@ -133,7 +133,7 @@ def label(
         outputs = _Outputs(out, folder.labels, rejects, stack)
         progress = stack.enter_context(Progress("label", "sentences", total_bytes=wanted.inputs.plain_bytes()))
         read = _BytesRead()
-        rows = tally.timed_rows(read_inputs(inputs, config.read, exclude=_path(out), on_bytes=read.add))
+        rows = tally.timed_rows(_read(inputs, wanted, config, read))
         for window in _windows(to_sentences(rows, TextStage(folder.serving.text), tally), config.label.window):
             before = tally.sentences
             for labelled in to_labels(window, predictor, tally):
@@ -178,7 +178,7 @@ def split(
         drops = stack.enter_context(JsonlWriter(stack.enter_context(replacing_file(Path(dropped))))) if dropped else None
         progress = stack.enter_context(Progress("split", "sentences", total_bytes=wanted.inputs.plain_bytes()))
         read = _BytesRead()
-        rows = tally.timed_rows(read_inputs(inputs, config.read, exclude=_path(out), on_bytes=read.add))
+        rows = tally.timed_rows(_read(inputs, wanted, config, read))
         write_drop = (lambda article, drop: drops.write(_drop_row(article, drop))) if drops else None
         for item in to_sentences(rows, TextStage(config.text), tally, write_drop):
             if isinstance(item, Reject):
@@ -249,6 +249,13 @@ def _check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any]
     if summary is not None:
         summary.unlink(missing_ok=True)  # it tells of an output that is about to be replaced
     return _Wanted(wanted, sources)
+
+
+def _read(inputs: Sequence[str], wanted: _Wanted, config: Config, read: _BytesRead) -> Iterator[Row]:
+    if list(inputs) == [STDIN]:
+        return read_inputs(inputs, config.read)
+    # The files whose digests were taken, not what a folder holds by now.
+    return read_files(wanted.inputs.paths(), config.read, on_bytes=read.add)
 
 
 def _windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from inference.shards import MANIFEST
 from netral.errors import NetralError
 
 LOCK = ".lock"
@@ -78,10 +79,9 @@ class FolderLock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Let go; a folder in which nothing was begun is left as it was found."""
-        left = {path.name for path in self._folder.iterdir()}
-        if not self._part and left == {LOCK}:
+        if not self._part and not (self._folder / MANIFEST).exists():
             (self._folder / LOCK).unlink()
-            if self._made:
+            if self._made and not any(self._folder.iterdir()):
                 self._folder.rmdir()
         self._stack.close()
 

@@ -204,6 +204,14 @@ class OutputFolder:
                 path.unlink(missing_ok=True)
 
 
+def unwritable(path: Path, error: OSError) -> NetralError:
+    """Return the error of a job that cannot write one of its files."""
+    return NetralError(
+        f"{path}: cannot be written ({error.strerror or error})",
+        "free space or mend the disk, then run the same command again: finished shards are kept",
+    )
+
+
 def write_durably(path: Path, data: Any) -> None:
     """Write JSON beside the name and rename it, flushed to the disk: after a power cut it is whole or not there."""
     with replacing_file(path) as beside:

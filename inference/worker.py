@@ -12,7 +12,7 @@ from typing import Any
 
 from inference.predictor import Predictor
 from inference.rows import Labelled, Tally, scoring_stats, to_labels, to_sentences
-from inference.shards import OutputFolder, Shard, sync_file
+from inference.shards import OutputFolder, Shard, sync_file, unwritable
 from netral.errors import NetralError
 from netral.io.writers import JsonlWriter, ParquetWriter, output_row, reject_row
 from netral.provenance import file_digest
@@ -86,10 +86,7 @@ class _Worker:
         except ConnectionError:
             raise  # the coordinator is gone: no trouble with the files
         except OSError as error:
-            raise NetralError(
-                f"{self._folder.part(task.shard.index)}: cannot be written ({error.strerror or error})",
-                "free space or mend the disk, then run the same command again: finished shards are kept",
-            ) from None
+            raise unwritable(self._folder.part(task.shard.index), error) from None
         return {
             "shard": task.shard.index,
             "counts": tally.counts(),

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Any
 
+from inference.host import allowed_cores, visible_gpus
 from inference.shards import OutputFolder, Shard
 from inference.worker import Task, main
 from netral.errors import NetralError
@@ -30,6 +31,7 @@ _TICK_S = 5.0
 class _Worker:
     process: SpawnProcess
     connection: Connection
+    gpu: str | None
     ready: bool = False
     task: Task | None = None
 
@@ -37,13 +39,17 @@ class _Worker:
 class Pool:
     """Runs shards in worker processes; as a context manager it ends them however the body ends."""
 
-    def __init__(self, size: int, folder: OutputFolder, options: dict[str, Any], on_progress: Callable[[int], None]) -> None:
-        """Note how many workers there may be and what their Predictor is made with; none is started yet."""
+    def __init__(self, size: int | None, folder: OutputFolder, options: dict[str, Any], on_progress: Callable[[int], None]) -> None:
+        """Note how many workers there may be and what their Predictor is made with; none is started yet.
+
+        Without a number there is one worker for each core that the process may use, or for each CUDA device if the model runs there.
+        """
         self._size, self._folder, self._options, self._on_progress = size, folder, options, on_progress
         self._workers: list[_Worker] = []
         self._waiting: deque[Task] = deque()
         self._given = self._deaths_at_start = 0
         self._resolved: dict[str, str] | None = None
+        self._gpus = visible_gpus()
 
     def __enter__(self) -> "Pool":
         """Return itself."""
@@ -91,7 +97,7 @@ class Pool:
             if not self._waiting and not any(worker.task for worker in self._workers):
                 return
             # A job of one shard needs one worker.
-            wanted = self._size if self._given else 1
+            wanted = self._limit() if self._given else 1
             while self._waiting and len(self._workers) < wanted:
                 self._start()
             self._receive(publish)
@@ -101,16 +107,23 @@ class Pool:
         if shard:
             self._waiting.append(Task(shard, uuid.uuid4().hex))
 
+    def _limit(self) -> int:
+        if self._size or not self._resolved:
+            return self._size or 1
+        return max(1, len(self._gpus)) if self._resolved["device"] == "cuda" else allowed_cores()
+
     def _start(self) -> None:
+        used = Counter(worker.gpu for worker in self._workers)
+        gpu = min(self._gpus, key=lambda name: used[name], default=None)
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
         process = multiprocessing.get_context("spawn").Process(
             target=main, args=(theirs, self._folder.path, dict(self._options)), daemon=True, name="netral-worker"
         )
-        with _inherited():
+        with _inherited({**_ENVIRONMENT, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})}):
             process.start()
         # Only the worker may hold its end: the connection then ends when it dies.
         theirs.close()
-        self._workers.append(_Worker(process, ours))
+        self._workers.append(_Worker(process, ours, gpu))
 
     def _give(self, worker: _Worker, task: Task) -> None:
         worker.task = task
@@ -177,7 +190,7 @@ class Pool:
                 "use fewer --workers if memory is short; else look at the rows of "
                 f"{task.shard.rows[0].file}:{task.shard.rows[0].row} to {task.shard.rows[-1].file}:{task.shard.rows[-1].row}",
             )
-        self._waiting.append(replace(task, token=uuid.uuid4().hex, deaths=task.deaths + 1, deadly=deadly, reported=0))
+        self._waiting.appendleft(replace(task, token=uuid.uuid4().hex, deaths=task.deaths + 1, deadly=deadly, reported=0))
 
     def _in_work(self, task: Task) -> frozenset[int]:
         """Return the row that a worker wrote into its journal last."""
@@ -195,16 +208,16 @@ def _ignore(shard: Shard, token: str, marker: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _inherited() -> Iterator[None]:
-    """Give a child process its thread settings, and leave it alone when Ctrl-C or a batch system signals the whole group.
+def _inherited(environment: dict[str, str]) -> Iterator[None]:
+    """Give a child process its environment, and leave it alone when Ctrl-C or a batch system signals the whole group.
 
     The coordinator gets the signal too and ends its workers itself. The signals are blocked rather than ignored because a child
     inherits that before its first line of Python runs.
     """
     resource_tracker.ensure_running()  # it would unblock the signals again if it were started in between
-    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    before = {name: os.environ.get(name) for name in environment}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    os.environ.update(_ENVIRONMENT)
+    os.environ.update(environment)
     try:
         yield
     finally:

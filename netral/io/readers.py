@@ -22,14 +22,7 @@ _ARTICLE_FIELDS = frozenset({"text", "id"})
 _PARQUET_ROWS = 1024
 
 
-def read_inputs(
-    inputs: Sequence[str],
-    settings: ReadSettings,
-    *,
-    gold: bool = False,
-    exclude: Path | None = None,
-    on_bytes: Callable[[int], None] | None = None,
-) -> Iterator[Row]:
+def read_inputs(inputs: Sequence[str], settings: ReadSettings, *, gold: bool = False, exclude: Path | None = None) -> Iterator[Row]:
     """Yield every row of the inputs: articles, sentences and rejects.
 
     Args:
@@ -37,7 +30,6 @@ def read_inputs(
         settings: Bounds on what is read.
         gold: Take the ``labels`` field of a sentence record as its gold labels instead of passing it through.
         exclude: The run's own output, not to be read as input.
-        on_bytes: Is told how many bytes of text or JSON lines (after decompression) were read for each row.
 
     Yields:
         Rows ordered by file path and row, whatever the order of ``inputs``. Every input row comes out exactly once.
@@ -46,13 +38,26 @@ def read_inputs(
     Raises:
         NetralError: An input matches nothing or has a format that is not read.
     """
-    rename = Renamer()
-    count = on_bytes or (lambda size: None)
     if list(inputs) == [STDIN]:
-        yield from _jsonl(None, STDIN, settings, gold, rename, count)
+        yield from _jsonl(None, STDIN, settings, gold, Renamer(), _no_count)
         return
-    for path in expand_inputs(inputs, exclude):
-        yield from _read_file(path, settings, gold, rename, count)
+    yield from read_files(expand_inputs(inputs, exclude), settings, gold=gold)
+
+
+def read_files(
+    paths: Sequence[Path], settings: ReadSettings, *, gold: bool = False, on_bytes: Callable[[int], None] | None = None
+) -> Iterator[Row]:
+    """Yield every row of these files like :func:`read_inputs`; a file that cannot be opened becomes a reject.
+
+    ``on_bytes`` is told how many bytes of text or JSON lines (after decompression) were read for each row.
+    """
+    rename = Renamer()
+    for path in paths:
+        yield from _read_file(path, settings, gold, rename, on_bytes or _no_count)
+
+
+def _no_count(size: int) -> None:
+    pass
 
 
 def _read_file(path: Path, settings: ReadSettings, gold: bool, rename: Renamer, count: Callable[[int], None]) -> Iterator[Row]:
