@@ -83,7 +83,7 @@ def label_folder(
     with ExitStack() as stack:
         lock = stack.enter_context(FolderLock(out, part))
         progress = stack.enter_context(Progress("label", "sentences", total_bytes=sources.plain_bytes()))
-        pool = stack.enter_context(Pool(workers, OutputFolder(out), options, progress.advance))
+        pool = stack.enter_context(Pool(workers, OutputFolder(out), options, progress))
         job = _FolderJob(OutputFolder(out), part or Slice(), sources, folder, progress)
         with lock.setup():
             done = job.begin(wanted, pool, lock.alone(), overwrite)

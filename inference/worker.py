@@ -4,7 +4,7 @@ import os
 import threading
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
 from pathlib import Path
@@ -30,14 +30,14 @@ class Task:
         shard: The rows.
         token: Names the attempt's files, which nobody but the coordinator renames.
         deaths: Workers that this shard has killed. From the first on rows are worked on one at a time.
-        deadly: Rows that killed a worker when worked on alone; they are rejected.
+        deadly: Rows that killed a worker when worked on alone, and how; they are rejected.
         reported: Sentences reported as done so far.
     """
 
     shard: Shard
     token: str
     deaths: int = 0
-    deadly: frozenset[int] = frozenset()
+    deadly: dict[int, str] = field(default_factory=dict)
     reported: int = 0
 
 
@@ -55,8 +55,8 @@ def main(connection: Connection, folder: Path, options: dict[str, Any]) -> None:
         return
     except NetralError as error:
         connection.send(("failed", error.message, error.next_step))
-    except Exception:
-        connection.send(("crashed", traceback.format_exc()))
+    except Exception as error:
+        connection.send(("crashed", f"{type(error).__name__}: {error}", traceback.format_exc()))
 
 
 def _end_with_parent() -> None:
@@ -123,5 +123,5 @@ class _Worker:
                 os.pwrite(journal.fileno(), b"%12d" % index, 0)
                 if index in task.deadly:
                     name = row.sentence_id if isinstance(row, Sentence) else row.id
-                    row = Reject(row.file, row.row, "worker_died", "the worker process died each time it worked on this row", name)
+                    row = Reject(row.file, row.row, "worker_died", task.deadly[index], name)
                 yield from to_labels(list(to_sentences([row], self._stage, tally)), self._predictor, tally)

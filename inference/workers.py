@@ -18,6 +18,7 @@ from inference.host import allowed_cores, visible_gpus
 from inference.shards import OutputFolder, Shard
 from inference.worker import Task, main
 from netral.errors import NetralError
+from netral.progress import Progress
 
 # A worker may die of memory that another program took for a moment; a shard that kills this many is not worked on any more.
 MAX_DEATHS = 5
@@ -39,12 +40,12 @@ class _Worker:
 class Pool:
     """Runs shards in worker processes; as a context manager it ends them however the body ends."""
 
-    def __init__(self, size: int | None, folder: OutputFolder, options: dict[str, Any], on_progress: Callable[[int], None]) -> None:
+    def __init__(self, size: int | None, folder: OutputFolder, options: dict[str, Any], progress: Progress) -> None:
         """Note how many workers there may be and what their Predictor is made with; none is started yet.
 
         Without a number there is one worker for each core that the process may use, or for each CUDA device if the model runs there.
         """
-        self._size, self._folder, self._options, self._on_progress = size, folder, options, on_progress
+        self._size, self._folder, self._options, self._progress = size, folder, options, progress
         self._workers: list[_Worker] = []
         self._waiting: deque[Task] = deque()
         self._given = self._deaths_at_start = 0
@@ -137,7 +138,7 @@ class Pool:
         expected = [worker for worker in self._workers if worker.task or not worker.ready]
         found = wait([worker.connection for worker in expected], timeout=_TICK_S)
         if not found:
-            self._on_progress(0)
+            self._progress.advance(0)
         for worker in expected:
             if worker.connection not in found:
                 continue
@@ -151,52 +152,62 @@ class Pool:
                 worker.ready = True
             elif kind == "progress" and worker.task:
                 worker.task.reported += content[0]
-                self._on_progress(content[0])
+                self._progress.advance(content[0])
             elif kind == "done" and worker.task:
                 task, worker.task = worker.task, None
-                self._on_progress(content[0]["counts"]["sentences_out"] - task.reported)
+                self._progress.advance(content[0]["counts"]["sentences_out"] - task.reported)
                 try:
                     publish(task.shard, task.token, content[0])
                 finally:
                     self._remove_files(task)
-            elif kind == "failed":
-                raise NetralError(*content)
+            elif kind == "crashed" and worker.task:
+                # As a worker that dies: one row that the code cannot deal with is no reason to lose the job.
+                self._died(worker, content[0])
+            elif kind == "crashed":
+                raise RuntimeError(f"a worker cannot start:\n{content[1]}")
             else:
-                raise RuntimeError(f"a worker failed:\n{content[0]}")
+                raise NetralError(*content)
 
     def _check_resolved(self, resolved: dict[str, str]) -> None:
         if self._resolved is not None and self._resolved != resolved:
             raise NetralError(f"a worker runs {resolved}, the job {self._resolved}", "leave the model folder alone while a job runs")
         self._resolved = resolved
 
-    def _died(self, worker: _Worker) -> None:
-        """Take a dead worker out; its shard is given again, row by row."""
+    def _died(self, worker: _Worker, problem: str = "") -> None:
+        """Take out a worker that died (or said what its problem is); its shard is given again, row by row."""
         self._workers.remove(worker)
         worker.connection.close()
         worker.process.join()
-        code = worker.process.exitcode
+        problem = problem or f"the worker process died (exit code {worker.process.exitcode})"
         task = worker.task
         if task is None:
             self._deaths_at_start += 1
             if self._deaths_at_start > MAX_DEATHS:
-                raise NetralError(f"worker processes die at their start (exit code {code})", "use fewer --workers if memory is short")
+                raise NetralError(
+                    f"{problem} at its start, as others before",
+                    "use fewer --workers if memory is short; a script of your own has to start the job under `if __name__ == '__main__':`",
+                )
             return
-        self._on_progress(-task.reported)
-        deadly = task.deadly | self._in_work(task)
+        row = self._in_work(task)
         self._remove_files(task)
+        self._progress.advance(-task.reported)
         if task.deaths >= MAX_DEATHS:
+            first, last = task.shard.rows[0], task.shard.rows[-1]
             raise NetralError(
-                f"{self._folder.part(task.shard.index)}: {task.deaths + 1} workers died over this shard (exit code {code})",
-                "use fewer --workers if memory is short; else look at the rows of "
-                f"{task.shard.rows[0].file}:{task.shard.rows[0].row} to {task.shard.rows[-1].file}:{task.shard.rows[-1].row}",
+                f"{self._folder.part(task.shard.index)}: {problem}, as {task.deaths} did before over this shard",
+                "use fewer --workers if memory is short; else take out the rows to blame, "
+                f"they are between {first.file}:{first.row} and {last.file}:{last.row}",
             )
+        self._progress.say(f"{problem}; part {task.shard.index} is done again, row by row")
+        deadly = task.deadly if row is None else {**task.deadly, row: problem}
         self._waiting.appendleft(replace(task, token=uuid.uuid4().hex, deaths=task.deaths + 1, deadly=deadly, reported=0))
 
-    def _in_work(self, task: Task) -> frozenset[int]:
-        """Return the row that a worker wrote into its journal last."""
-        with suppress(OSError, ValueError):
-            return frozenset([int(self._folder.temporary("journal", task.shard.index, task.token).read_bytes())])
-        return frozenset()
+    def _in_work(self, task: Task) -> int | None:
+        """Return the row that a worker wrote into its journal last; there is none before the first death."""
+        try:
+            return int(self._folder.temporary("journal", task.shard.index, task.token).read_bytes())
+        except (OSError, ValueError):
+            return None
 
     def _remove_files(self, task: Task) -> None:
         for kind in ("part", "rejects", "journal"):

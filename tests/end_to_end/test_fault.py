@@ -413,19 +413,22 @@ def poisoned(folder, crawl, count):
     return folder
 
 
-def test_an_article_that_kills_every_worker_is_rejected(tmp_path, crawl, tiny_model, expected, in_workers):
-    in_workers(instead_of_attempt("mematikan", DIE))
+@pytest.mark.parametrize(("action", "detail"), [(DIE, "exit code -9"), ("raise ValueError('boom')", "ValueError: boom")])
+def test_an_article_that_kills_every_worker_is_rejected(tmp_path, crawl, tiny_model, expected, in_workers, capfd, action, detail):
+    in_workers(instead_of_attempt("mematikan", action))
     found = run(poisoned(tmp_path / "crawl", crawl, 2), tmp_path / "out", tiny_model)
     assert found["counts"]["rejects"] == {**expected["counts"]["rejects"], "worker_died": 2}
     assert found["counts"]["sentences_out"] == expected["counts"]["sentences_out"]
     rejects = [row for row in read_jsonl(tmp_path / "out" / "rejects.jsonl") if row["reason"] == "worker_died"]
     assert [(row["row"], row["id"]) for row in rejects] == [(31, "deadly-0"), (32, "deadly-1")]
+    assert all(detail in row["detail"] for row in rejects)
+    assert capfd.readouterr().err.count("done again, row by row") == 3
 
 
 def test_a_shard_that_kills_too_many_stops_the_job(tmp_path, crawl, tiny_model, expected, in_workers):
     in_workers(instead_of_attempt("mematikan", DIE))
     mine = poisoned(tmp_path / "crawl", crawl, 9)
-    with pytest.raises(NetralError, match="workers died over this shard"):
+    with pytest.raises(NetralError, match="over this shard"):
         run(mine, tmp_path / "out", tiny_model, workers=1)
     assert 0 < len(markers(tmp_path / "out")) < len(expected["markers"])
     assert not list((tmp_path / "out").glob(".*.tmp"))
@@ -433,7 +436,7 @@ def test_a_shard_that_kills_too_many_stops_the_job(tmp_path, crawl, tiny_model, 
 
 def test_workers_that_die_at_their_start(tmp_path, crawl, tiny_model, in_workers):
     in_workers(f"    {DIE}")
-    with pytest.raises(NetralError, match="at their start"):
+    with pytest.raises(NetralError, match="at its start"):
         run(crawl, tmp_path / "out", tiny_model)
     assert not (tmp_path / "out").exists()
 
