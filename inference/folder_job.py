@@ -62,27 +62,25 @@ def label_folder(
     if STDIN in inputs:
         raise NetralError("-: a folder job reads its input again after a stop, standard input cannot be", "save it to a file first")
     folder = open_model_folder(model or DEFAULT_MODEL)
-    sources = Inputs(expand_inputs(inputs, exclude=out))
-    wanted: dict[str, Any] = {
-        "kind": "netral label",
-        "schema": OUTPUT_SCHEMA,
-        "code": code_digest()[:16],
-        "model": folder.fingerprint,
-        **dict(zip(_CHOSEN, (backend, precision, device), strict=True)),
-        "settings": {"read": config.read.model_dump(), "label": {"shard_bytes": config.label.shard_bytes}},
-        "inputs": sources.listed(),
-    }
-    options: dict[str, Any] = {
-        "model": folder.path,
-        **{key: wanted[key] for key in _CHOSEN},
-        "batch_tokens": config.label.batch_tokens,
-        "window": config.label.window,
-        "cache": cache,
-    }
+    paths = expand_inputs(inputs, exclude=out)
+    chosen = dict(zip(_CHOSEN, (backend, precision, device), strict=True))
+    sizes = {"batch_tokens": config.label.batch_tokens, "window": config.label.window}
     begun = time.monotonic()
     with ExitStack() as stack:
+        # Locked before the inputs are looked through, which may take minutes, so that a second job is refused at once.
         lock = stack.enter_context(FolderLock(out, part))
+        sources = Inputs(paths)
+        wanted = {
+            "kind": "netral label",
+            "schema": OUTPUT_SCHEMA,
+            "code": code_digest()[:16],
+            "model": folder.fingerprint,
+            **chosen,
+            "settings": {"read": config.read.model_dump(), "label": {"shard_bytes": config.label.shard_bytes}},
+            "inputs": sources.listed(),
+        }
         progress = stack.enter_context(Progress("label", "sentences", total_bytes=sources.plain_bytes()))
+        options = {"model": folder.path, **chosen, **sizes, "cache": cache}
         pool = stack.enter_context(Pool(workers, OutputFolder(out), options, progress))
         job = _FolderJob(OutputFolder(out), part or Slice(), sources, folder, progress)
         with lock.setup():
