@@ -32,6 +32,13 @@ WORDS = """ASN netral pilkada dukungan bupati camat lurah larangan sanksi tegas 
 wajib menjaga sikap warga pasar jalan hujan sawah jembatan kantor desa musim panen guru sekolah""".split()
 
 
+@pytest.fixture(autouse=True)
+def workers_start_quickly(monkeypatch):
+    """Spawned processes import the main module again: there is no need for each of them to load pytest."""
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+
+
 def article(rng):
     return " ".join(" ".join(rng.choices(WORDS, k=rng.randint(4, 16))).capitalize() + "." for _ in range(10))
 
