@@ -14,7 +14,7 @@ from inference.folder_job import label_folder, nothing_usable
 from inference.inputs import Inputs
 from inference.locks import Slice
 from inference.predictor import DEFAULT_MODEL, Predictor
-from inference.rows import Item, Tally, scoring_stats, to_labels, to_sentences
+from inference.rows import Item, Tally, in_use, scoring_stats, to_labels, to_sentences
 from inference.shards import REJECTS, SUMMARY
 from netral.config import Config
 from netral.errors import NetralError
@@ -28,10 +28,11 @@ from netral.records import Article, Drop, Reject
 from netral.text import TextStage
 
 
-class _Outputs:
+class Outputs:
     """Opens the output files of a job beside their final names; they appear at the end, when all went well."""
 
     def __init__(self, out: str, labels: Sequence[str], rejects: str | None, stack: ExitStack) -> None:
+        """Open them; leaving the stack renames them, or removes them after an error."""
         self._out = out
         reject_path, summary_path = sidecars(out, rejects)
         self._summary = stack.enter_context(replacing_file(summary_path)) if summary_path else None
@@ -41,9 +42,11 @@ class _Outputs:
         self.first_rejects: list[Reject] = []
 
     def write(self, row: dict[str, Any]) -> None:
+        """Add one row."""
         self._writer.write(row)
 
     def reject(self, reject: Reject) -> None:
+        """Add one rejected row."""
         if len(self.first_rejects) < 3:
             self.first_rejects.append(reject)
         if self._rejects is not None:
@@ -57,6 +60,7 @@ class _Outputs:
             sys.stdout.flush()
 
     def close(self, summary: dict[str, Any]) -> None:
+        """Finish all files, the summary among them."""
         self._writer.close()
         if self._rejects is not None:
             self._rejects.close()
@@ -123,17 +127,17 @@ def label(
         raise NetralError("--workers and --shard: only for an output folder", "name the output with / at the end")
     folder = open_model_folder(model or DEFAULT_MODEL)
     settings = {"read": config.read.model_dump(), "model": folder.fingerprint, **scoring, "schema": OUTPUT_SCHEMA}
-    wanted = _check(inputs, out, "label", settings, [rejects], overwrite)
+    wanted = check(inputs, out, "label", settings, [rejects], overwrite)
     if wanted.done:
         return {"unchanged": True, **wanted.done}
     begun, tally = time.monotonic(), Tally()
     sizes: dict[str, Any] = {"batch_tokens": config.label.batch_tokens, "window": config.label.window}
     with ExitStack() as stack:
         predictor = stack.enter_context(Predictor(folder.path, **scoring, **sizes, cache=cache))
-        outputs = _Outputs(out, folder.labels, rejects, stack)
+        outputs = Outputs(out, folder.labels, rejects, stack)
         progress = stack.enter_context(Progress("label", "sentences", total_bytes=wanted.inputs.plain_bytes()))
-        read = _BytesRead()
-        rows = tally.timed_rows(_read(inputs, wanted, config, read))
+        read = BytesRead()
+        rows = tally.timed_rows(open_rows(inputs, wanted, config, read))
         for window in _windows(to_sentences(rows, TextStage(folder.serving.text), tally), config.label.window):
             before = tally.sentences
             for labelled in to_labels(window, predictor, tally):
@@ -144,14 +148,12 @@ def label(
                         outputs.write(output_row(*labelled, folder.fingerprint))
             outputs.flush()
             progress.advance(tally.sentences - before, read.taken())
-        _refuse_nothing(tally, outputs, inputs)
+        refuse_nothing(tally, outputs, inputs)
         wanted.inputs.check()
         found = {
-            **_finished("label", wanted, settings, tally, begun),
+            **finished("label", wanted, settings, tally, begun),
             "model": {"fingerprint": folder.fingerprint, "decision": folder.decision_digest()},
-            "backend": predictor.backend,
-            "precision": predictor.precision,
-            "device": predictor.choice.device,
+            **in_use(predictor),
             "scoring": scoring_stats(predictor),
         }
         outputs.close(found)
@@ -169,16 +171,16 @@ def split(
     if out != STDIN and not out.endswith(".jsonl"):
         raise NetralError(f"{out}: split writes JSON lines", "name the output OUT.jsonl, or - for standard output")
     settings = {"read": config.read.model_dump(), "text": config.text.model_dump(), "schema": OUTPUT_SCHEMA}
-    wanted = _check(inputs, out, "split", settings, [rejects, dropped], overwrite)
+    wanted = check(inputs, out, "split", settings, [rejects, dropped], overwrite)
     if wanted.done:
         return {"unchanged": True, **wanted.done}
     begun, tally = time.monotonic(), Tally()
     with ExitStack() as stack:
-        outputs = _Outputs(out, (), rejects, stack)
+        outputs = Outputs(out, (), rejects, stack)
         drops = stack.enter_context(JsonlWriter(stack.enter_context(replacing_file(Path(dropped))))) if dropped else None
         progress = stack.enter_context(Progress("split", "sentences", total_bytes=wanted.inputs.plain_bytes()))
-        read = _BytesRead()
-        rows = tally.timed_rows(_read(inputs, wanted, config, read))
+        read = BytesRead()
+        rows = tally.timed_rows(open_rows(inputs, wanted, config, read))
         write_drop = (lambda article, drop: drops.write(_drop_row(article, drop))) if drops else None
         for item in to_sentences(rows, TextStage(config.text), tally, write_drop):
             if isinstance(item, Reject):
@@ -188,15 +190,15 @@ def split(
                 tally.sentences += 1
                 outputs.write(split_row(item))
             progress.advance(1, read.taken())
-        _refuse_nothing(tally, outputs, inputs)
+        refuse_nothing(tally, outputs, inputs)
         wanted.inputs.check()
-        found = _finished("split", wanted, settings, tally, begun)
+        found = finished("split", wanted, settings, tally, begun)
         outputs.close(found)
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """What is to be made, and the summary of an earlier run that has made it."""
 
     fingerprint: str
@@ -204,16 +206,19 @@ class _Wanted:
     done: dict[str, Any] | None = None
 
 
-class _BytesRead:
+class BytesRead:
     """Counts what has been read since it was last asked."""
 
     def __init__(self) -> None:
+        """Start at nothing."""
         self._bytes = 0
 
     def add(self, size: int) -> None:
+        """Count bytes that were read."""
         self._bytes += size
 
     def taken(self) -> int:
+        """Return the count and start again."""
         size, self._bytes = self._bytes, 0
         return size
 
@@ -222,7 +227,7 @@ def _path(out: str) -> Path | None:
     return None if out == STDIN else Path(out)
 
 
-def _check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any], extra: Sequence[str | None], overwrite: bool) -> _Wanted:
+def check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any], extra: Sequence[str | None], overwrite: bool) -> Wanted:
     """Look for an output that is up to date, and refuse one that is not.
 
     ``extra`` are the files that the user named for rejects or drops.
@@ -243,15 +248,16 @@ def _check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any]
     summary = None if out == STDIN else sidecars(out)[1]
     present = Path(out).exists() and all(path.exists() for path in named)
     if paths and summary is not None and present and is_current(summary, wanted):
-        return _Wanted(wanted, sources, json.loads(summary.read_text(encoding="utf-8")))
+        return Wanted(wanted, sources, json.loads(summary.read_text(encoding="utf-8")))
     for path in (*named, *([] if out == STDIN else [Path(out)])):
         refuse_existing(path, overwrite)
     if summary is not None:
         summary.unlink(missing_ok=True)  # it tells of an output that is about to be replaced
-    return _Wanted(wanted, sources)
+    return Wanted(wanted, sources)
 
 
-def _read(inputs: Sequence[str], wanted: _Wanted, config: Config, read: _BytesRead) -> Iterator[Row]:
+def open_rows(inputs: Sequence[str], wanted: Wanted, config: Config, read: BytesRead) -> Iterator[Row]:
+    """Read the rows of a job's inputs."""
     if list(inputs) == [STDIN]:
         return read_inputs(inputs, config.read)
     # The files whose digests were taken, not what a folder holds by now.
@@ -268,12 +274,18 @@ def _drop_row(article: Article, drop: Drop) -> dict[str, Any]:
     return {"article_id": article.id, "start": drop.start, "end": drop.end, "rule": drop.rule, "text": drop.text}
 
 
-def _refuse_nothing(tally: Tally, outputs: _Outputs, inputs: Sequence[str]) -> None:
+def refuse_nothing(tally: Tally, outputs: Outputs, inputs: Sequence[str]) -> None:
+    """Refuse to write an output without a single usable row.
+
+    Raises:
+        NetralError: Nothing could be used; the first rejects are named.
+    """
     if not tally.sentences:
         raise NetralError(*nothing_usable([*map(reject_line, outputs.first_rejects)] or [f"{', '.join(inputs)}: no row at all"]))
 
 
-def _finished(stage: str, wanted: _Wanted, settings: dict[str, Any], tally: Tally, begun: float) -> dict[str, Any]:
+def finished(stage: str, wanted: Wanted, settings: dict[str, Any], tally: Tally, begun: float) -> dict[str, Any]:
+    """Build the summary that all single-file jobs have in common."""
     seconds = time.monotonic() - begun
     return {
         "stage": stage,

@@ -129,3 +129,12 @@ def scoring_stats(predictor: Predictor) -> dict[str, int]:
     """Return what a predictor needed not to score, and how often it had to try again, since it was made."""
     stats = predictor.stats
     return {"duplicates": stats.duplicates, "cache_hits": stats.cache_hits, "retries": stats.retries}
+
+
+def in_use(predictor: Predictor) -> dict[str, str]:
+    """Return what a predictor runs on, with every ``auto`` resolved."""
+    return {
+        "backend": predictor.backend,
+        "precision": predictor.precision,
+        "device": predictor.choice.device if predictor.choice else "cpu",
+    }

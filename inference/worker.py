@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.predictor import Predictor
-from inference.rows import Labelled, Tally, scoring_stats, to_labels, to_sentences
+from inference.rows import Labelled, Tally, in_use, scoring_stats, to_labels, to_sentences
 from inference.shards import OutputFolder, Shard, sync_file, unwritable
 from netral.errors import NetralError
 from netral.io.writers import JsonlWriter, ParquetWriter, output_row, reject_row
@@ -46,8 +46,7 @@ def main(connection: Connection, folder: Path, options: dict[str, Any]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         with Predictor(**options, streams=1) as predictor:
-            resolved = {"backend": predictor.backend, "precision": predictor.precision, "device": predictor.choice.device}
-            connection.send(("ready", {"model": predictor.folder.fingerprint, **resolved}))
+            connection.send(("ready", {"model": predictor.folder.fingerprint, **in_use(predictor)}))
             worker = _Worker(OutputFolder(folder), predictor, connection)
             while True:
                 connection.send(("done", worker.run(connection.recv())))

@@ -147,7 +147,7 @@ def label(
     inputs: Inputs,
     out: Annotated[str, typer.Option(help="OUT.jsonl, OUT.parquet, a folder (DIR/) for long jobs, or - for standard output.")],
     model: Annotated[Path | None, typer.Option(help="Model folder; without it the embedded default model (not IndoBERT).")] = None,
-    backend: Annotated[str, typer.Option(help="auto, torch or fake.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, torch, onnx, openvino or fake.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens in one batch; changes speed and memory only.")] = None,
