@@ -7,7 +7,7 @@ DEMO := runs/demo
 ARTICLES ?= examples/articles
 RECIPE := configs/recipes/mini.yaml
 
-.PHONY: demo test check bench format install clean
+.PHONY: demo test test-slow check bench format install clean
 
 install: $(VENV)/.installed
 
@@ -27,6 +27,10 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -q
+
+# A hundred kills of a folder job at random moments; `make test` has ten.
+test-slow: install
+	NETRAL_SLOW=1 $(BIN)/python -m pytest -q tests/end_to_end/test_fault.py
 
 check: install
 	$(BIN)/ruff format --check .

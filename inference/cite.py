@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-from inference.job import Summary, _check, _finished, _Outputs, _path, _refuse_nothing, _reject
+from inference.job import BytesRead, Outputs, check, finished, open_rows, refuse_nothing
+from inference.rows import Tally
 from netral.citations import Citation, find_citations
 from netral.citations.dates import article_date
 from netral.config import Config
 from netral.errors import NetralError
 from netral.io.paths import STDIN
-from netral.io.readers import read_inputs
 from netral.progress import Progress
 from netral.records import Article, Reject, Sentence
 
@@ -34,31 +34,34 @@ def cite(inputs: Sequence[str], out: str, config: Config, *, rejects: str | None
     if out != STDIN and not out.endswith(".jsonl"):
         raise NetralError(f"{out}: cite writes JSON lines", "name the output OUT.jsonl, or - for standard output")
     settings = {"read": config.read.model_dump(), "schema": CITATION_SCHEMA}
-    wanted = _check(inputs, out, "cite", settings, [rejects], overwrite)
+    wanted = check(inputs, out, "cite", settings, [rejects], overwrite)
     if wanted.done:
-        return {"unchanged": True}
-    begun = time.monotonic()
-    summary = Summary()
+        return {"unchanged": True, **wanted.done}
+    begun, tally = time.monotonic(), Tally()
     types: Counter[str] = Counter()
     with ExitStack() as stack:
-        outputs = _Outputs(out, (), rejects, stack)
-        progress = stack.enter_context(Progress("cite", "rows"))
-        for row in read_inputs(inputs, config.read, exclude=_path(out)):
-            progress.advance(1)
+        outputs = Outputs(out, (), rejects, stack)
+        progress = stack.enter_context(Progress("cite", "rows", total_bytes=wanted.inputs.plain_bytes()))
+        read = BytesRead()
+        for row in tally.timed_rows(open_rows(inputs, wanted, config, read)):
+            tally.rows += 1
+            progress.advance(1, read.taken())
             if isinstance(row, Reject):
-                _reject(row, summary, outputs)
+                tally.rejects[row.reason] += 1
+                outputs.reject(row)
                 continue
-            summary.articles += isinstance(row, Article)
-            summary.sentence_rows += isinstance(row, Sentence)
+            tally.articles += isinstance(row, Article)
+            tally.sentence_rows += isinstance(row, Sentence)
             for citation in _citations(row):
                 types[citation["type"]] += 1
                 outputs.write(citation)
         # What counts as usable is a row read, not a mention found: most articles cite nothing.
-        summary.sentences = summary.articles + summary.sentence_rows
-        _refuse_nothing(summary, inputs)
-        found = _finished("cite", wanted, settings, summary, begun)
+        tally.sentences = tally.articles + tally.sentence_rows
+        refuse_nothing(tally, outputs, inputs)
+        wanted.inputs.check()
+        found = finished("cite", wanted, settings, tally, begun)
         found["rows_per_second"] = found.pop("sentences_per_second")
-        found["counts"] = _counts(summary, types)
+        found["counts"] = _counts(tally, types)
         outputs.close(found)
     return found
 
@@ -76,7 +79,7 @@ def citation_row(citation: Citation, base: int = 0) -> dict[str, Any]:
     return row | {"start": citation.start + base, "end": citation.end + base}
 
 
-def _counts(summary: Summary, types: Counter[str]) -> dict[str, Any]:
-    counts = summary.counts()
+def _counts(tally: Tally, types: Counter[str]) -> dict[str, Any]:
+    counts = tally.counts()
     kept = {name: counts[name] for name in ("rows_in", "articles", "sentence_rows", "rejects")}
     return kept | {"citations": sum(types.values()), "types": dict(sorted(types.items(), key=lambda item: (-item[1], item[0])))}

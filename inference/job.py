@@ -1,98 +1,58 @@
-"""Labels files: reads, cleans, splits, scores and writes, counting every row."""
+"""Labels or splits into one file or standard output, in this process; folders are inference/folder_job.py."""
 
+import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from inference.folder_job import label_folder, nothing_usable
+from inference.inputs import Inputs
+from inference.locks import Slice
 from inference.predictor import DEFAULT_MODEL, Predictor
+from inference.rows import Item, Tally, in_use, scoring_stats, to_labels, to_sentences
+from inference.shards import REJECTS, SUMMARY
 from netral.config import Config
 from netral.errors import NetralError
-from netral.io.paths import STDIN, expand_inputs, printable, refuse_existing, replacing_file, replacing_folder, shown
-from netral.io.readers import Row, read_inputs
-from netral.io.writers import OUTPUT_SCHEMA, JsonlWriter, ParquetWriter, RowWriter, output_row, reject_row, split_row
+from netral.io.paths import STDIN, expand_inputs, printable, refuse_existing, replacing_file
+from netral.io.readers import Row, read_files, read_inputs
+from netral.io.writers import OUTPUT_SCHEMA, JsonlWriter, ParquetWriter, RowWriter, output_row, reject_line, reject_row, split_row
 from netral.model_folder import open_model_folder
-from netral.progress import Progress
-from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, libraries, write_json
-from netral.records import Article, Drop, Reject, Sentence
-from netral.text import TextStage, no_sentences
-
-# Rows of one Parquet part of a folder output.
-_PART_ROWS = 100_000
+from netral.progress import Progress, say
+from netral.provenance import fingerprint, is_current, libraries, write_json
+from netral.records import Article, Drop, Reject
+from netral.text import TextStage
 
 
-@dataclass(slots=True)
-class Summary:
-    """What a job read, wrote and left out."""
-
-    articles: int = 0
-    sentence_rows: int = 0
-    sentences: int = 0
-    truncated: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
-    rejects: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    first_rejects: list[Reject] = field(default_factory=list)
-
-    def counts(self) -> dict[str, Any]:
-        """Return the counts as they stand in the summary file."""
-        return {
-            "rows_in": self.articles + self.sentence_rows + sum(self.rejects.values()),
-            "articles": self.articles,
-            "sentence_rows": self.sentence_rows,
-            "sentences_out": self.sentences,
-            "truncated": self.truncated,
-            "labels": dict(sorted(self.labels.items())),
-            "rejects": dict(sorted(self.rejects.items())),
-            "dropped_by_cleaning": dict(sorted(self.dropped.items())),
-        }
-
-
-class _Outputs:
+class Outputs:
     """Opens the output files of a job beside their final names; they appear at the end, when all went well."""
 
     def __init__(self, out: str, labels: Sequence[str], rejects: str | None, stack: ExitStack) -> None:
-        self._out, self._labels, self._stack = out, labels, stack
-        self._rows = 0
-        self._folder = stack.enter_context(replacing_folder(Path(out))) if is_folder(out) else None
+        """Open them; leaving the stack renames them, or removes them after an error."""
+        self._out = out
         reject_path, summary_path = sidecars(out, rejects)
-        self._summary = self._place(summary_path)
-        self._rejects = JsonlWriter(self._place(reject_path) or Path()) if reject_path else None
-        self._writer = self._open(0)
-
-    def _place(self, path: Path | None) -> Path | None:
-        """Return where to write what shall end up at ``path``: in the new folder, or beside it."""
-        if path is None:
-            return None
-        if self._folder is not None and path.parent == Path(self._out):
-            return self._folder / path.name
-        return self._stack.enter_context(replacing_file(path))
-
-    def _open(self, part: int) -> RowWriter:
-        if self._out == STDIN:
-            return JsonlWriter(STDIN)
-        if self._folder is not None:
-            return ParquetWriter(self._folder / f"part-{part:05d}.parquet", self._labels)
-        beside = self._stack.enter_context(replacing_file(Path(self._out)))
-        return ParquetWriter(beside, self._labels) if self._out.endswith(".parquet") else JsonlWriter(beside)
+        self._summary = stack.enter_context(replacing_file(summary_path)) if summary_path else None
+        self._rejects = JsonlWriter(stack.enter_context(replacing_file(reject_path))) if reject_path else None
+        beside = STDIN if out == STDIN else stack.enter_context(replacing_file(Path(out)))
+        self._writer: RowWriter = ParquetWriter(Path(beside), labels) if out.endswith(".parquet") else JsonlWriter(beside)
+        self.first_rejects: list[Reject] = []
 
     def write(self, row: dict[str, Any]) -> None:
-        if self._folder is not None and self._rows and self._rows % _PART_ROWS == 0:
-            self._writer.close()
-            self._writer = self._open(self._rows // _PART_ROWS)
+        """Add one row."""
         self._writer.write(row)
-        self._rows += 1
 
     def reject(self, reject: Reject) -> None:
+        """Add one rejected row."""
+        if len(self.first_rejects) < 3:
+            self.first_rejects.append(reject)
         if self._rejects is not None:
             self._rejects.write(reject_row(reject))
         else:
-            print(f"rejected {reject.file}:{reject.row}: {reject.reason}: {reject.detail}", file=sys.stderr)
+            say(f"rejected {reject_line(reject)}", level="warning", **reject_row(reject))
 
     def flush(self) -> None:
         """Let a reader of standard output have the rows written so far."""
@@ -100,6 +60,7 @@ class _Outputs:
             sys.stdout.flush()
 
     def close(self, summary: dict[str, Any]) -> None:
+        """Finish all files, the summary among them."""
         self._writer.close()
         if self._rejects is not None:
             self._rejects.close()
@@ -130,7 +91,7 @@ def sidecars(out: str, rejects: str | None = None) -> tuple[Path | None, Path | 
     if out == STDIN:
         return own, None
     if is_folder(out):
-        return own or path / "rejects.jsonl", path / RUN_FILE
+        return path / REJECTS, path / SUMMARY
     return own or path.with_name(path.name + ".rejects.jsonl"), path.with_name(path.name + ".summary.json")
 
 
@@ -141,44 +102,60 @@ def label(
     *,
     model: Path | None = None,
     backend: str = "auto",
+    precision: str = "auto",
     device: str = "auto",
+    cache: Path | None = None,
     rejects: str | None = None,
+    workers: int | None = None,
+    part: Slice | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Label every sentence of the inputs and return the summary; does nothing if the output is there and up to date.
 
+    ``workers`` and ``part`` are for an output folder, see :func:`inference.folder_job.label_folder`; ``rejects`` is for the others.
+
     Raises:
         NetralError: Nothing usable in the inputs, the model is bad, or the output exists.
     """
+    scoring: dict[str, Any] = {"backend": backend, "precision": precision, "device": device}
+    if is_folder(out):
+        if rejects:
+            raise NetralError(f"--rejects {rejects}: a folder has its rejects in it", f"leave it out and find them in {out}")
+        given: dict[str, Any] = {"workers": workers, "part": part, "overwrite": overwrite, "cache": cache}
+        return label_folder(inputs, Path(out), config, model=model, **scoring, **given)
+    if workers or part:
+        raise NetralError("--workers and --shard: only for an output folder", "name the output with / at the end")
     folder = open_model_folder(model or DEFAULT_MODEL)
-    settings = {
-        "read": config.read.model_dump(),
-        "model": folder.fingerprint,
-        "backend": backend,
-        "device": device,
-        "schema": OUTPUT_SCHEMA,
-    }
-    wanted = _check(inputs, out, "label", settings, [rejects], overwrite)
+    settings = {"read": config.read.model_dump(), "model": folder.fingerprint, **scoring, "schema": OUTPUT_SCHEMA}
+    wanted = check(inputs, out, "label", settings, [rejects], overwrite)
     if wanted.done:
-        return {"unchanged": True}
-    predictor = Predictor(folder.path, backend=backend, device=device, batch_tokens=config.label.batch_tokens, window=config.label.window)
-    stage = TextStage(folder.serving.text)
-    begun = time.monotonic()
-    summary = Summary()
+        return {"unchanged": True, **wanted.done}
+    begun, tally = time.monotonic(), Tally()
+    sizes: dict[str, Any] = {"batch_tokens": config.label.batch_tokens, "window": config.label.window}
     with ExitStack() as stack:
-        outputs = _Outputs(out, folder.labels, rejects, stack)
-        progress = stack.enter_context(Progress("label", "sentences"))
-        sentences = _sentences(read_inputs(inputs, config.read, exclude=_path(out)), stage, summary, outputs)
-        for window in _windows(sentences, config.label.window):
-            for sentence, prediction in zip(window, predictor.predict([s.text for s in window]), strict=True):
-                summary.sentences += 1
-                summary.truncated += prediction.truncated
-                summary.labels.update(prediction.labels)
-                outputs.write(output_row(sentence, prediction, folder.fingerprint))
+        predictor = stack.enter_context(Predictor(folder.path, **scoring, **sizes, cache=cache))
+        outputs = Outputs(out, folder.labels, rejects, stack)
+        progress = stack.enter_context(Progress("label", "sentences", total_bytes=wanted.inputs.plain_bytes()))
+        read = BytesRead()
+        rows = tally.timed_rows(open_rows(inputs, wanted, config, read))
+        for window in _windows(to_sentences(rows, TextStage(folder.serving.text), tally), config.label.window):
+            before = tally.sentences
+            for labelled in to_labels(window, predictor, tally):
+                with tally.timed("write"):
+                    if isinstance(labelled, Reject):
+                        outputs.reject(labelled)
+                    else:
+                        outputs.write(output_row(*labelled, folder.fingerprint))
             outputs.flush()
-            progress.advance(len(window))
-        _refuse_nothing(summary, inputs)
-        found = _finished("label", wanted, settings, summary, begun) | {"backend": predictor.backend}
+            progress.advance(tally.sentences - before, read.taken())
+        refuse_nothing(tally, outputs, inputs)
+        wanted.inputs.check()
+        found = {
+            **finished("label", wanted, settings, tally, begun),
+            "model": {"fingerprint": folder.fingerprint, "decision": folder.decision_digest()},
+            **in_use(predictor),
+            "scoring": scoring_stats(predictor),
+        }
         outputs.close(found)
     return found
 
@@ -194,38 +171,63 @@ def split(
     if out != STDIN and not out.endswith(".jsonl"):
         raise NetralError(f"{out}: split writes JSON lines", "name the output OUT.jsonl, or - for standard output")
     settings = {"read": config.read.model_dump(), "text": config.text.model_dump(), "schema": OUTPUT_SCHEMA}
-    wanted = _check(inputs, out, "split", settings, [rejects, dropped], overwrite)
+    wanted = check(inputs, out, "split", settings, [rejects, dropped], overwrite)
     if wanted.done:
-        return {"unchanged": True}
-    begun = time.monotonic()
-    summary = Summary()
+        return {"unchanged": True, **wanted.done}
+    begun, tally = time.monotonic(), Tally()
     with ExitStack() as stack:
-        outputs = _Outputs(out, (), rejects, stack)
+        outputs = Outputs(out, (), rejects, stack)
         drops = stack.enter_context(JsonlWriter(stack.enter_context(replacing_file(Path(dropped))))) if dropped else None
-        progress = stack.enter_context(Progress("split", "sentences"))
-        rows = read_inputs(inputs, config.read, exclude=_path(out))
-        for sentence in _sentences(rows, TextStage(config.text), summary, outputs, drops):
-            summary.sentences += 1
-            outputs.write(split_row(sentence))
-            progress.advance(1)
-        _refuse_nothing(summary, inputs)
-        found = _finished("split", wanted, settings, summary, begun)
+        progress = stack.enter_context(Progress("split", "sentences", total_bytes=wanted.inputs.plain_bytes()))
+        read = BytesRead()
+        rows = tally.timed_rows(open_rows(inputs, wanted, config, read))
+        write_drop = (lambda article, drop: drops.write(_drop_row(article, drop))) if drops else None
+        for item in to_sentences(rows, TextStage(config.text), tally, write_drop):
+            if isinstance(item, Reject):
+                tally.rejects[item.reason] += 1
+                outputs.reject(item)
+            else:
+                tally.sentences += 1
+                outputs.write(split_row(item))
+            progress.advance(1, read.taken())
+        refuse_nothing(tally, outputs, inputs)
+        wanted.inputs.check()
+        found = finished("split", wanted, settings, tally, begun)
         outputs.close(found)
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
+    """What is to be made, and the summary of an earlier run that has made it."""
+
     fingerprint: str
-    sources: dict[str, str]
-    done: bool
+    inputs: Inputs
+    done: dict[str, Any] | None = None
+
+
+class BytesRead:
+    """Counts what has been read since it was last asked."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self._bytes = 0
+
+    def add(self, size: int) -> None:
+        """Count bytes that were read."""
+        self._bytes += size
+
+    def taken(self) -> int:
+        """Return the count and start again."""
+        size, self._bytes = self._bytes, 0
+        return size
 
 
 def _path(out: str) -> Path | None:
     return None if out == STDIN else Path(out)
 
 
-def _check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any], extra: Sequence[str | None], overwrite: bool) -> _Wanted:
+def check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any], extra: Sequence[str | None], overwrite: bool) -> Wanted:
     """Look for an output that is up to date, and refuse one that is not.
 
     ``extra`` are the files that the user named for rejects or drops.
@@ -233,10 +235,9 @@ def _check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any]
     if STDIN in inputs and list(inputs) != [STDIN]:
         raise NetralError("-: standard input cannot be mixed with files", "pass - alone")
     paths = [] if list(inputs) == [STDIN] else expand_inputs(inputs, exclude=_path(out))
-    digests = [file_digest(path) for path in paths]
-    sources = dict(zip(map(shown, paths), digests, strict=True))
+    sources = Inputs(paths)
     # The order counts because ids of files with one name depend on it; the folder they lie in does not.
-    names = [(f"{i}:{printable(path.name)}", digest) for i, (path, digest) in enumerate(zip(paths, digests, strict=True))]
+    names = [(f"{i}:{printable(path.name)}", each["sha256"]) for i, (path, each) in enumerate(zip(paths, sources.listed(), strict=True))]
     wanted = fingerprint(stage, settings, names)
     named = [Path(name) for name in extra if name]
     targets = [path.resolve() for path in (*named, *([] if out == STDIN else [Path(out)]))]
@@ -246,80 +247,54 @@ def _check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any]
         )
     summary = None if out == STDIN else sidecars(out)[1]
     present = Path(out).exists() and all(path.exists() for path in named)
-    if sources and summary is not None and present and is_current(summary, wanted):
-        return _Wanted(wanted, sources, True)
+    if paths and summary is not None and present and is_current(summary, wanted):
+        return Wanted(wanted, sources, json.loads(summary.read_text(encoding="utf-8")))
     for path in (*named, *([] if out == STDIN else [Path(out)])):
         refuse_existing(path, overwrite)
-    if summary is not None and summary.parent != Path(out):
+    if summary is not None:
         summary.unlink(missing_ok=True)  # it tells of an output that is about to be replaced
-    return _Wanted(wanted, sources, False)
+    return Wanted(wanted, sources)
 
 
-def _windows(sentences: Iterable[Sentence], size: int) -> Iterator[list[Sentence]]:
-    iterator = iter(sentences)
+def open_rows(inputs: Sequence[str], wanted: Wanted, config: Config, read: BytesRead) -> Iterator[Row]:
+    """Read the rows of a job's inputs."""
+    if list(inputs) == [STDIN]:
+        return read_inputs(inputs, config.read)
+    # The files whose digests were taken, not what a folder holds by now.
+    return read_files(wanted.inputs.paths(), config.read, on_bytes=read.add)
+
+
+def _windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    iterator = iter(items)
     while window := list(islice(iterator, size)):
         yield window
-
-
-def _sentences(
-    rows: Iterable[Row], stage: TextStage, summary: Summary, outputs: _Outputs, drops: JsonlWriter | None = None
-) -> Iterator[Sentence]:
-    """Yield the sentences of all rows; rejects go to their file, and everything is counted."""
-    for row in rows:
-        if isinstance(row, Reject):
-            _reject(row, summary, outputs)
-        elif isinstance(row, Sentence):
-            summary.sentence_rows += 1
-            yield row
-        else:
-            yield from _article_sentences(row, stage, summary, outputs, drops)
-
-
-def _article_sentences(
-    article: Article, stage: TextStage, summary: Summary, outputs: _Outputs, drops: JsonlWriter | None
-) -> Iterator[Sentence]:
-    text = stage.run(article)
-    summary.dropped.update(drop.rule for drop in text.drops)
-    for drop in text.drops if drops else ():
-        if drops:
-            drops.write(_drop_row(article, drop))
-    if not text.sentences:
-        _reject(no_sentences(article, text.drops), summary, outputs)
-        return
-    summary.articles += 1
-    yield from text.sentences
 
 
 def _drop_row(article: Article, drop: Drop) -> dict[str, Any]:
     return {"article_id": article.id, "start": drop.start, "end": drop.end, "rule": drop.rule, "text": drop.text}
 
 
-def _reject(reject: Reject, summary: Summary, outputs: _Outputs) -> None:
-    summary.rejects[reject.reason] += 1
-    if len(summary.first_rejects) < 3:
-        summary.first_rejects.append(reject)
-    outputs.reject(reject)
+def refuse_nothing(tally: Tally, outputs: Outputs, inputs: Sequence[str]) -> None:
+    """Refuse to write an output without a single usable row.
+
+    Raises:
+        NetralError: Nothing could be used; the first rejects are named.
+    """
+    if not tally.sentences:
+        raise NetralError(*nothing_usable([*map(reject_line, outputs.first_rejects)] or [f"{', '.join(inputs)}: no row at all"]))
 
 
-def _refuse_nothing(summary: Summary, inputs: Sequence[str]) -> None:
-    if summary.sentences:
-        return
-    lines = [f"{r.file}{f':{r.row}' if r.row else ''}: {r.reason}: {r.detail}" for r in summary.first_rejects]
-    raise NetralError(
-        "\n".join(lines) or f"{', '.join(inputs)}: no row at all",
-        "nothing could be used, so nothing was written; correct the input (one article a .txt, or JSON lines with `text` or `sentence`)",
-    )
-
-
-def _finished(stage: str, wanted: _Wanted, settings: dict[str, Any], summary: Summary, begun: float) -> dict[str, Any]:
+def finished(stage: str, wanted: Wanted, settings: dict[str, Any], tally: Tally, begun: float) -> dict[str, Any]:
+    """Build the summary that all single-file jobs have in common."""
     seconds = time.monotonic() - begun
     return {
         "stage": stage,
         "fingerprint": wanted.fingerprint,
         "settings": settings,
-        "inputs": wanted.sources,
-        "counts": summary.counts(),
+        "inputs": {each["file"]: each["sha256"] for each in wanted.inputs.listed()},
+        "counts": tally.counts(),
+        "stage_seconds": tally.stage_seconds(),
         "seconds": round(seconds, 2),
-        "sentences_per_second": round(summary.sentences / max(seconds, 1e-9), 1),
+        "sentences_per_second": round(tally.sentences / max(seconds, 1e-9), 1),
         "libraries": libraries(),
     }

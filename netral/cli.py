@@ -1,12 +1,13 @@
 """The `netral` command: one thin function a command; heavy imports happen inside."""
 
-import sys
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from netral.errors import NetralError
+from netral.progress import LOGS, say, use_log
 
 _PLAIN: dict[str, Any] = {"rich_markup_mode": None, "add_completion": False, "pretty_exceptions_enable": False, "no_args_is_help": True}
 app = typer.Typer(
@@ -21,7 +22,13 @@ Inputs = Annotated[
 ]
 ConfigFile = Annotated[Path | None, typer.Option("-c", "--config", help="YAML file, for example configs/recipes/mini.yaml.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override one setting: --set train.epochs=3. May be repeated.")]
+Log = Annotated[str, typer.Option(help="auto: for people; json: one JSON object a line on standard error.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists and is out of date.")]
+
+EXIT_CODES = (
+    "Exit codes: 0 all done; 2 wrong usage, or input or output that cannot be used; 3 finished, with more rejects than --max-rejects; "
+    "130 interrupted (143 by SIGTERM): run the same command again to go on."
+)
 
 
 def _version(wanted: bool) -> None:
@@ -39,11 +46,6 @@ def _main(
     pass
 
 
-def _say(text: str) -> None:
-    """Print for a person, on standard error, so that standard output stays free for data."""
-    print(text, file=sys.stderr)
-
-
 @app.command()
 def prepare(
     inputs: Inputs,
@@ -58,13 +60,13 @@ def prepare(
 
     found = run(inputs, out, load_config(config, overrides), overwrite=overwrite)
     if found.get("unchanged"):
-        _say(f"prepare: {out} is up to date, nothing to do")
+        say(f"prepare: {out} is up to date, nothing to do")
         return
     counts = found["counts"]
     for split, each in counts["splits"].items():
-        _say(f"prepare: {split}: " + ", ".join(f"{value} {key}" for key, value in each.items()))
+        say(f"prepare: {split}: " + ", ".join(f"{value} {key}" for key, value in each.items()))
     rejects = ", ".join(f"{n} {reason}" for reason, n in counts["rejects"].items()) or "none"
-    _say(f"prepare: rejects: {rejects}; without labels: {counts['unlabelled']}; written to {out}")
+    say(f"prepare: rejects: {rejects}; without labels: {counts['unlabelled']}; written to {out}")
 
 
 @app.command()
@@ -84,10 +86,10 @@ def train(
 
     found = run(settings, data, out, resume=resume, overwrite=overwrite)
     if found.get("unchanged"):
-        _say(f"train: {out} is up to date, nothing to do")
+        say(f"train: {out} is up to date, nothing to do")
         return
     best = found["validation_macro_average_precision"]
-    _say(f"train: {found['epochs_run']:.0f} epochs in {found['seconds']:.0f} s, validation macro AP {best:.3f}; written to {out}")
+    say(f"train: {found['epochs_run']:.0f} epochs in {found['seconds']:.0f} s, validation macro AP {best:.3f}; written to {out}")
 
 
 @app.command()
@@ -108,11 +110,11 @@ def evaluate(
 
     found = run(model, data, out, load_config(config, overrides), split=split, overwrite=overwrite)
     if found.get("unchanged"):
-        _say(f"evaluate: {out} is up to date, nothing to do")
+        say(f"evaluate: {out} is up to date, nothing to do")
     print_table(table_rows(found))
     for line in verdict(found):
-        _say(line)
-    _say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.md")
+        say(line)
+    say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.md")
 
 
 @app.command()
@@ -128,47 +130,90 @@ def export(
     """Make a model faster: convert it for another backend or precision, if its decisions stay the same."""
     from inference.export import export as run
 
-    found = run(model, backend, precision, data, out=out, say=_say)
+    found = run(model, backend, precision, data, out=out, say=say)
     f1 = ", ".join(f"{name} {pair[0]:.1f} -> {pair[1]:.1f}" for name, pair in found.f1.items() if pair)
-    _say(
+    say(
         f"export: {found.variant} passed on {found.sentences} sentences: {len(found.flips)} of {found.sentences * len(found.f1)} decisions "
         f"differ, largest probability difference {found.largest_probability_difference}"
     )
     if found.settled:
-        _say(f"export: {found.settled} sentences lay within {found.band} of a threshold and were settled in fp32")
-    _say(f"export: F1 {f1}")
-    _say(f"export: written to {out or model}/exports/{found.variant}")
+        say(f"export: {found.settled} sentences lay within {found.band} of a threshold and were settled in fp32")
+    say(f"export: F1 {f1}")
+    say(f"export: written to {out or model}/exports/{found.variant}")
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def label(
     inputs: Inputs,
-    out: Annotated[str, typer.Option(help="OUT.jsonl, OUT.parquet, a folder for Parquet parts, or - for standard output.")],
+    out: Annotated[str, typer.Option(help="OUT.jsonl, OUT.parquet, a folder (DIR/) for long jobs, or - for standard output.")],
     model: Annotated[Path | None, typer.Option(help="Model folder; without it the embedded default model (not IndoBERT).")] = None,
-    backend: Annotated[str, typer.Option(help="auto, torch or fake.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, torch, onnx, openvino or fake.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens in one batch; changes speed and memory only.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps scores for later runs of the same model.")] = None,
+    workers: Annotated[str, typer.Option(help="For a folder: number of processes; auto: the cores that may be used.")] = "auto",
+    shard: Annotated[str | None, typer.Option(help="For a folder: do only every n-th shard, as i/n, in one of n jobs.")] = None,
     rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    max_rejects: Annotated[int | None, typer.Option(min=0, help="Exit with 3 if more rows were rejected; all is written still.")] = None,
+    log: Log = "auto",
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Label every sentence of a crawl."""
+    """Label every sentence of a crawl. A folder job that was stopped goes on with the same command."""
+    _use_log(log)
     from inference.job import label as run
     from inference.job import sidecars
+    from inference.locks import Slice
     from netral.config import load_config
 
     extra = [f"label.batch_tokens={batch_tokens}"] if batch_tokens is not None else []
-    settings = load_config(config, [*(overrides or []), *extra])
-    found = run(inputs, out, settings, model=model, backend=backend, device=device, rejects=rejects, overwrite=overwrite)
+    found = run(
+        inputs,
+        out,
+        load_config(config, [*(overrides or []), *extra]),
+        model=model,
+        backend=backend,
+        precision=precision,
+        device=device,
+        cache=cache,
+        rejects=rejects,
+        workers=_workers(workers),
+        part=Slice.parse(shard) if shard else None,
+        overwrite=overwrite,
+    )
+    if "unfinished" in found:
+        say(f"label: slice {shard} of {out} is done; {found['unfinished']} shards of other slices are not", **found)
+        return
     if not found.get("unchanged"):
         counts = found["counts"]
         labels = ", ".join(f"{n} {name}" for name, n in counts["labels"].items()) or "none"
-        _say(
+        say(
             f"label: {counts['sentences_out']} sentences from {counts['articles']} articles and {counts['sentence_rows']} sentence rows "
-            f"in {found['seconds']:.1f} s ({found['sentences_per_second']:.0f}/s); labels: {labels}"
+            f"in {found['seconds']:.1f} s ({found['sentences_per_second']:.0f}/s); labels: {labels}",
+            event="summary",
+            counts=counts,
         )
     _closing("label", out, found, sidecars(out, rejects)[0])
+    rejected = sum(found["counts"]["rejects"].values())
+    if max_rejects is not None and rejected > max_rejects:
+        say(f"label: {rejected} rejects, more than --max-rejects {max_rejects}", level="error")
+        raise typer.Exit(3)
+
+
+def _workers(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise NetralError(f"--workers {text}: not a number of processes", "pass auto, or a number from 1")
+    return int(text)
+
+
+def _use_log(kind: str) -> None:
+    if kind not in LOGS:
+        raise NetralError(f"--log {kind}: unknown", f"choose one of {', '.join(LOGS)}")
+    use_log(kind)
 
 
 @app.command()
@@ -177,11 +222,13 @@ def split(
     out: Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")],
     dropped: Annotated[str | None, typer.Option(help="File for what cleaning dropped, with the rule's name.")] = None,
     rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    log: Log = "auto",
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Clean articles and split them into sentences, without a model."""
+    _use_log(log)
     from inference.job import sidecars
     from inference.job import split as run
     from netral.config import load_config
@@ -190,7 +237,7 @@ def split(
     if not found.get("unchanged"):
         counts = found["counts"]
         drops = ", ".join(f"{n} {rule}" for rule, n in counts["dropped_by_cleaning"].items()) or "nothing"
-        _say(f"split: {counts['sentences_out']} sentences from {counts['articles']} articles; dropped: {drops}")
+        say(f"split: {counts['sentences_out']} sentences from {counts['articles']} articles; dropped: {drops}")
     _closing("split", out, found, sidecars(out, rejects)[0])
 
 
@@ -213,20 +260,20 @@ def cite(
         counts = found["counts"]
         types = ", ".join(f"{n} {name}" for name, n in counts["types"].items()) or "none"
         rows = f"{counts['articles']} articles and {counts['sentence_rows']} sentence rows"
-        _say(f"cite: {counts['citations']} citations in {rows}; types: {types}")
+        say(f"cite: {counts['citations']} citations in {rows}; types: {types}")
     _closing("cite", out, found, sidecars(out, rejects)[0])
 
 
 def _closing(stage: str, out: str, found: dict[str, Any], reject_file: Path | None) -> None:
     if found.get("unchanged"):
-        _say(f"{stage}: {out} is up to date, nothing to do")
+        say(f"{stage}: {out} is up to date, nothing to do")
         return
     rejects = found["counts"]["rejects"]
     if rejects:
         where = f", see {reject_file}" if reject_file else ""
-        _say(f"{stage}: rejected rows: " + ", ".join(f"{n} {reason}" for reason, n in rejects.items()) + where)
+        say(f"{stage}: rejected rows: " + ", ".join(f"{n} {reason}" for reason, n in rejects.items()) + where)
     if out != "-":
-        _say(f"{stage}: written to {out}")
+        say(f"{stage}: written to {out}")
 
 
 @config_app.command("show")
@@ -246,7 +293,7 @@ def config_check(files: Annotated[list[Path], typer.Argument(help="YAML files.")
 
     for path in files:
         load_config(path)
-        _say(f"{path}: ok")
+        say(f"{path}: ok")
 
 
 @config_app.command("schema")
@@ -259,14 +306,20 @@ def config_schema() -> None:
     print(json.dumps(Config.model_json_schema(), indent=2))
 
 
+def _terminate(number: int, frame: Any) -> None:
+    """End like Ctrl-C does, so that nothing half-written stays; batch systems send SIGTERM before they kill."""
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Run the command line; a problem the user can solve ends with a message and exit code 2, never a traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
     except NetralError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", level="error")
         raise SystemExit(2) from None
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
-        print(f"error: {name}{error.strerror or error}\n  next: check free space and permissions, then run again", file=sys.stderr)
+        say(f"error: {name}{error.strerror or error}\n  next: check free space and permissions, then run again", level="error")
         raise SystemExit(2) from None

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from netral.config import TextSettings
 from netral.errors import NetralError
-from netral.provenance import folder_digest
+from netral.provenance import file_digest, folder_digest
 
 DECISION_FILE = "decision.json"
 TEXT_FILE = "text.json"
@@ -84,6 +84,10 @@ class ModelFolder:
     def labels(self) -> tuple[str, ...]:
         """Label names in the order of the model's outputs."""
         return tuple(self.decision.labels)
+
+    def decision_digest(self) -> str:
+        """Return 16 hex digits over thresholds and calibration alone."""
+        return file_digest(self.path / DECISION_FILE)[:16]
 
 
 def open_model_folder(path: Path) -> ModelFolder:

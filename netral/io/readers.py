@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from netral.config import ReadSettings
+from netral.io.ids import Renamer
 from netral.io.paths import COMPRESSIONS, STDIN, expand_inputs, input_format, printable, shown
 from netral.io.streams import Line, read_lines, read_whole
 from netral.records import Article, Reject, Sentence
@@ -37,21 +38,35 @@ def read_inputs(inputs: Sequence[str], settings: ReadSettings, *, gold: bool = F
     Raises:
         NetralError: An input matches nothing or has a format that is not read.
     """
-    rename = _Renamer()
     if list(inputs) == [STDIN]:
-        yield from _jsonl(None, STDIN, settings, gold, rename)
+        yield from _jsonl(None, STDIN, settings, gold, Renamer(), _no_count)
         return
-    for path in expand_inputs(inputs, exclude):
-        yield from _read_file(path, settings, gold, rename)
+    yield from read_files(expand_inputs(inputs, exclude), settings, gold=gold)
 
 
-def _read_file(path: Path, settings: ReadSettings, gold: bool, rename: "_Renamer") -> Iterator[Row]:
+def read_files(
+    paths: Sequence[Path], settings: ReadSettings, *, gold: bool = False, on_bytes: Callable[[int], None] | None = None
+) -> Iterator[Row]:
+    """Yield every row of these files like :func:`read_inputs`; a file that cannot be opened becomes a reject.
+
+    ``on_bytes`` is told how many bytes of text or JSON lines (after decompression) were read for each row.
+    """
+    rename = Renamer()
+    for path in paths:
+        yield from _read_file(path, settings, gold, rename, on_bytes or _no_count)
+
+
+def _no_count(size: int) -> None:
+    pass
+
+
+def _read_file(path: Path, settings: ReadSettings, gold: bool, rename: Renamer, count: Callable[[int], None]) -> Iterator[Row]:
     kind = input_format(path)
     name = shown(path)
     if kind == ".txt":
-        yield _text_file(path, name, settings, rename)
+        yield _text_file(path, name, settings, rename, count)
     elif kind == ".jsonl":
-        yield from _jsonl(path, name, settings, gold, rename)
+        yield from _jsonl(path, name, settings, gold, rename, count)
     else:
         yield from _parquet(path, name, settings, gold, rename)
 
@@ -64,20 +79,9 @@ def stem(path: Path) -> str:
     return name.rsplit(".", 1)[0]
 
 
-class _Renamer:
-    """Keeps ids unique within a run."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, int] = {}
-
-    def __call__(self, wanted: str) -> str:
-        count = self._seen.get(wanted, 0) + 1
-        self._seen[wanted] = count
-        return wanted if count == 1 else self(f"{wanted}~{count}")
-
-
-def _text_file(path: Path, name: str, settings: ReadSettings, rename: _Renamer) -> Row:
+def _text_file(path: Path, name: str, settings: ReadSettings, rename: Renamer, count: Callable[[int], None]) -> Row:
     line = read_whole(path, settings.max_record_bytes)
+    count(len(line.data))
     text = _decode(line, name)
     if isinstance(text, Reject):
         return text
@@ -117,10 +121,13 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _jsonl(path: Path | None, name: str, settings: ReadSettings, gold: bool, rename: _Renamer) -> Iterator[Row]:
+def _jsonl(
+    path: Path | None, name: str, settings: ReadSettings, gold: bool, rename: Renamer, count: Callable[[int], None]
+) -> Iterator[Row]:
     empty = True
     file_id = stem(path) if path else "stdin"
     for line in read_lines(path, settings.max_record_bytes):
+        count(len(line.data))
         if not line.reason and not line.data.strip():
             continue  # a blank line is no row
         empty = False
@@ -130,7 +137,7 @@ def _jsonl(path: Path | None, name: str, settings: ReadSettings, gold: bool, ren
         yield Reject(name, 0, "empty", "the file holds no row")
 
 
-def _json_row(text: str, name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: _Renamer) -> Row:
+def _json_row(text: str, name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Renamer) -> Row:
     try:
         record = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant)
     except RecursionError:
@@ -219,7 +226,7 @@ def _meta(record: dict[str, Any], own: frozenset[str]) -> dict[str, Any]:
     return meta
 
 
-def _parquet(path: Path, name: str, settings: ReadSettings, gold: bool, rename: _Renamer) -> Iterator[Row]:
+def _parquet(path: Path, name: str, settings: ReadSettings, gold: bool, rename: Renamer) -> Iterator[Row]:
     row = 0
     try:
         file = pq.ParquetFile(path)
@@ -249,7 +256,7 @@ def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | Exception]:
             yield error
 
 
-def _parquet_row(record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: _Renamer) -> Row:
+def _parquet_row(record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Renamer) -> Row:
     # A column that is null in this row counts as absent, so that one file may hold articles and sentences.
     record = {key: value for key, value in record.items() if value is not None or key not in ("text", "sentence")}
     if isinstance(record.get("meta"), str):

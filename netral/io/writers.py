@@ -60,6 +60,15 @@ def reject_row(reject: Reject) -> dict[str, Any]:
     return {"file": reject.file, "row": reject.row, "id": reject.id, "reason": reject.reason, "detail": reject.detail}
 
 
+def reject_line(reject: Reject) -> str:
+    """Describe a reject in a line for people.
+
+    >>> reject_line(Reject("crawl.jsonl", 3, "empty", "holds no text"))
+    'crawl.jsonl:3: empty: holds no text'
+    """
+    return f"{reject.file}{f':{reject.row}' if reject.row else ''}: {reject.reason}: {reject.detail}"
+
+
 class RowWriter(Protocol):
     """Takes rows one at a time and closes its file at the end."""
 

@@ -23,6 +23,10 @@ def test_version_and_help():
     assert all(name in text for name in ("prepare", "train", "evaluate", "label", "split", "cite", "config"))
 
 
+def test_exit_codes_are_documented_where_they_are_looked_for():
+    assert all(code in netral("label", "--help").stdout for code in ("0 all done", "2 wrong", "3 finished", "130 interrupted"))
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys\nfrom netral.cli import app\nfrom typer.testing import CliRunner\n"

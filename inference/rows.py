@@ -1,0 +1,140 @@
+"""From input rows to labelled sentences, counting each; the same for every kind of output."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from inference.predictor import Predictor
+from netral.io.readers import Row
+from netral.records import Article, Drop, Failure, Prediction, Reject, Sentence
+from netral.text import TextStage, no_sentences
+
+Item = Sentence | Reject
+Labelled = tuple[Sentence, Prediction] | Reject
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was read, made and left out, and the seconds that each stage took."""
+
+    rows: int = 0
+    articles: int = 0
+    sentence_rows: int = 0
+    sentences: int = 0
+    truncated: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    rejects: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, Any]:
+        """Return the counts as they stand in summaries and markers."""
+        return {
+            "rows_in": self.rows,
+            "articles": self.articles,
+            "sentence_rows": self.sentence_rows,
+            "sentences_out": self.sentences,
+            "truncated": self.truncated,
+            "labels": dict(sorted(self.labels.items())),
+            "rejects": dict(sorted(self.rejects.items())),
+            "dropped_by_cleaning": dict(sorted(self.dropped.items())),
+        }
+
+    def stage_seconds(self) -> dict[str, float]:
+        """Return the time of each stage as it stands in summaries and markers."""
+        return {stage: round(self.seconds.get(stage, 0.0), 3) for stage in ("read", "text", "score", "write")}
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time that the body takes to a stage."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
+
+    def timed_rows(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Pass rows on, adding the time that reading them takes."""
+        iterator = iter(rows)
+        while True:
+            with self.timed("read"):
+                row = next(iterator, None)
+            if row is None:
+                return
+            yield row
+
+
+def added_up(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Add up the numbers of nested records key by key.
+
+    >>> added_up([{"rows": 1, "labels": {"b": 1}}, {"rows": 2, "labels": {"a": 1, "b": 2}}])
+    {'rows': 3, 'labels': {'a': 1, 'b': 3}}
+    """
+    total: dict[str, Any] = {}
+    for record in records:
+        for key, value in record.items():
+            if isinstance(value, dict):
+                total[key] = dict(sorted(added_up([total.get(key, {}), value]).items()))
+            else:
+                total[key] = total.get(key, 0) + value
+    return total
+
+
+def to_sentences(
+    rows: Iterable[Row], stage: TextStage, tally: Tally, on_drop: Callable[[Article, Drop], None] | None = None
+) -> Iterator[Item]:
+    """Cut articles into sentences; rejects pass through at their place, so that their order depends on the input alone."""
+    for row in rows:
+        tally.rows += 1
+        if not isinstance(row, Article):
+            tally.sentence_rows += isinstance(row, Sentence)
+            yield row
+            continue
+        with tally.timed("text"):
+            text = stage.run(row)
+        tally.dropped.update(drop.rule for drop in text.drops)
+        for drop in text.drops if on_drop else ():
+            if on_drop:
+                on_drop(row, drop)
+        if not text.sentences:
+            yield no_sentences(row, text.drops)
+            continue
+        tally.articles += 1
+        yield from text.sentences
+
+
+def to_labels(items: Sequence[Item], predictor: Predictor, tally: Tally) -> Iterator[Labelled]:
+    """Label sentences in order; one that cannot be scored becomes a reject at its place."""
+    answers = iter(predictor.attempt([item.text for item in items if isinstance(item, Sentence)]))
+    for item in items:
+        if isinstance(item, Sentence):
+            with tally.timed("score"):
+                answer = next(answers)
+            if isinstance(answer, Failure):
+                item = Reject(item.file, item.row, answer.reason, answer.detail, item.sentence_id)
+            else:
+                tally.sentences += 1
+                tally.truncated += answer.truncated
+                tally.labels.update(answer.labels)
+                yield item, answer
+                continue
+        tally.rejects[item.reason] += 1
+        yield item
+
+
+def scoring_stats(predictor: Predictor) -> dict[str, int]:
+    """Return what a predictor needed not to score, and how often it had to try again, since it was made."""
+    stats = predictor.stats
+    return {"duplicates": stats.duplicates, "cache_hits": stats.cache_hits, "retries": stats.retries}
+
+
+def in_use(predictor: Predictor) -> dict[str, str]:
+    """Return what a predictor runs on, with every ``auto`` resolved."""
+    return {
+        "backend": predictor.backend,
+        "precision": predictor.precision,
+        "device": predictor.choice.device if predictor.choice else "cpu",
+    }
