@@ -3,10 +3,9 @@
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from inference.folder_job import label_folder, nothing_usable
 from inference.inputs import Inputs
 from inference.locks import Slice
 from inference.predictor import DEFAULT_MODEL, Predictor
-from inference.rows import Item, Tally, in_use, scoring_stats, to_labels, to_sentences
+from inference.rows import Tally, in_use, scoring_stats, to_labels, to_sentences
 from inference.shards import REJECTS, SUMMARY
 from netral.config import Config
 from netral.errors import NetralError
@@ -26,6 +25,9 @@ from netral.progress import Progress, say
 from netral.provenance import fingerprint, is_current, libraries, write_json
 from netral.records import Article, Drop, Reject
 from netral.text import TextStage
+
+# Rows after which a reader of standard output gets what is there.
+_FLUSH_ROWS = 100
 
 
 class Outputs:
@@ -138,16 +140,17 @@ def label(
         progress = stack.enter_context(Progress("label", "sentences", total_bytes=wanted.inputs.plain_bytes()))
         read = BytesRead()
         rows = tally.timed_rows(open_rows(inputs, wanted, config, read))
-        for window in _windows(to_sentences(rows, TextStage(folder.serving.text), tally), config.label.window):
-            before = tally.sentences
-            for labelled in to_labels(window, predictor, tally):
-                with tally.timed("write"):
-                    if isinstance(labelled, Reject):
-                        outputs.reject(labelled)
-                    else:
-                        outputs.write(output_row(*labelled, folder.fingerprint))
-            outputs.flush()
-            progress.advance(tally.sentences - before, read.taken())
+        items = to_sentences(rows, TextStage(folder.serving.text), tally)
+        for count, labelled in enumerate(to_labels(items, predictor, tally), 1):
+            with tally.timed("write"):
+                if isinstance(labelled, Reject):
+                    outputs.reject(labelled)
+                else:
+                    outputs.write(output_row(*labelled, folder.fingerprint))
+            if count % _FLUSH_ROWS == 0:
+                outputs.flush()
+            progress.advance(not isinstance(labelled, Reject), read.taken())
+        outputs.flush()
         refuse_nothing(tally, outputs, inputs)
         wanted.inputs.check()
         found = {
@@ -262,12 +265,6 @@ def open_rows(inputs: Sequence[str], wanted: Wanted, config: Config, read: Bytes
         return read_inputs(inputs, config.read)
     # The files whose digests were taken, not what a folder holds by now.
     return read_files(wanted.inputs.paths(), config.read, on_bytes=read.add)
-
-
-def _windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while window := list(islice(iterator, size)):
-        yield window
 
 
 def _drop_row(article: Article, drop: Drop) -> dict[str, Any]:

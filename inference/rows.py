@@ -1,8 +1,8 @@
 """From input rows to labelled sentences, counting each; the same for every kind of output."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,29 +106,53 @@ def to_sentences(
         yield from text.sentences
 
 
-def to_labels(items: Sequence[Item], predictor: Predictor, tally: Tally) -> Iterator[Labelled]:
-    """Label sentences in order; one that cannot be scored becomes a reject at its place."""
-    answers = iter(predictor.attempt([item.text for item in items if isinstance(item, Sentence)]))
-    for item in items:
-        if isinstance(item, Sentence):
-            with tally.timed("score"):
-                answer = next(answers)
-            if isinstance(answer, Failure):
-                item = Reject(item.file, item.row, answer.reason, answer.detail, item.sentence_id)
-            else:
-                tally.sentences += 1
-                tally.truncated += answer.truncated
-                tally.labels.update(answer.labels)
-                yield item, answer
-                continue
-        tally.rejects[item.reason] += 1
-        yield item
+def to_labels(items: Iterable[Item], predictor: Predictor, tally: Tally) -> Iterator[Labelled]:
+    """Label sentences in order; one that cannot be scored becomes a reject at its place.
+
+    ``items`` is read in the predictor's own thread, so that cleaning and splitting go on while a window is computed.
+    """
+    pending: deque[Item] = deque()
+
+    def texts() -> Iterator[str]:
+        for item in items:
+            pending.append(item)
+            if isinstance(item, Sentence):
+                yield item.text
+
+    answers = iter(predictor.attempt(texts()))
+    while True:
+        with tally.timed("score"):
+            answer = next(answers, None)
+        # What stands before the sentence of this answer; at the end, what stands behind the last one.
+        while pending and isinstance(item := pending[0], Reject):
+            pending.popleft()
+            tally.rejects[item.reason] += 1
+            yield item
+        if answer is None:
+            return
+        sentence = pending.popleft()
+        if not isinstance(sentence, Sentence):
+            raise AssertionError("answers and sentences are out of step")
+        if isinstance(answer, Failure):
+            tally.rejects[answer.reason] += 1
+            yield Reject(sentence.file, sentence.row, answer.reason, answer.detail, sentence.sentence_id)
+            continue
+        tally.sentences += 1
+        tally.truncated += answer.truncated
+        tally.labels.update(answer.labels)
+        yield sentence, answer
 
 
 def scoring_stats(predictor: Predictor) -> dict[str, int]:
     """Return what a predictor needed not to score, and how often it had to try again, since it was made."""
     stats = predictor.stats
-    return {"duplicates": stats.duplicates, "cache_hits": stats.cache_hits, "retries": stats.retries}
+    return {
+        "duplicates": stats.duplicates,
+        "cache_hits": stats.cache_hits,
+        "windows": stats.windows,
+        "settled_in_fp32": stats.settled,
+        "retries": stats.retries,
+    }
 
 
 def in_use(predictor: Predictor) -> dict[str, str]:

@@ -114,7 +114,7 @@ class _Worker:
 
     def _labelled(self, task: Task, tally: Tally) -> Iterator[Labelled]:
         if not task.deaths:
-            yield from to_labels(list(to_sentences(task.shard.rows, self._stage, tally)), self._predictor, tally)
+            yield from to_labels(to_sentences(task.shard.rows, self._stage, tally), self._predictor, tally)
             return
         # Scores do not depend on the batch: row by row gives the same output, and the journal names the row that kills.
         with self._folder.temporary("journal", task.shard.index, task.token).open("wb", buffering=0) as journal:
@@ -123,4 +123,4 @@ class _Worker:
                 if index in task.deadly:
                     name = row.sentence_id if isinstance(row, Sentence) else row.id
                     row = Reject(row.file, row.row, "worker_died", task.deadly[index], name)
-                yield from to_labels(list(to_sentences([row], self._stage, tally)), self._predictor, tally)
+                yield from to_labels(to_sentences([row], self._stage, tally), self._predictor, tally)

@@ -103,7 +103,7 @@ class EvaluateSettings(_Section):
 class LabelSettings(_Section):
     """How inference cuts and batches its work. None of these changes a row of the output."""
 
-    batch_tokens: int = Field(default=4096, ge=1)
+    batch_tokens: int = Field(default=1024, ge=1)
     window: int = Field(default=4096, ge=1)
     shard_bytes: int = Field(default=4_000_000, ge=1)
 

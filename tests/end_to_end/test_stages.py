@@ -114,7 +114,8 @@ def test_the_model_folder_loads_with_plain_transformers(tiny_model, gold_labels)
     for row, found in zip(ours, plain(sentences), strict=True):
         scores = {each["label"]: each["score"] for each in found}
         expected = dict(zip(model.config.id2label.values(), 1 / (1 + np.exp(-row)), strict=True))
-        assert scores == pytest.approx(expected, abs=1e-5)
+        # Padding to a step of eight changes the order of some sums.
+        assert scores == pytest.approx(expected, abs=1e-4)
 
 
 def test_decision_and_card_come_with_the_model(tiny_model):
