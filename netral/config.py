@@ -107,6 +107,12 @@ class LabelSettings(_Section):
     window: int = Field(default=4096, ge=1)
 
 
+class DedupSettings(_Section):
+    """Which articles count as near-duplicates of each other."""
+
+    containment: Annotated[float, Field(gt=0, le=1)] = 0.55
+
+
 class Config(_Section):
     """Everything that can be set, with its default."""
 
@@ -119,6 +125,7 @@ class Config(_Section):
     decision: DecisionSettings = DecisionSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     label: LabelSettings = LabelSettings()
+    dedup: DedupSettings = DedupSettings()
 
     @model_validator(mode="after")
     def _labels_differ(self) -> "Config":
