@@ -124,11 +124,7 @@ def containment(shorter: Signature, longer: Signature) -> float:
 
 
 def _shared(some: Hashes, others: Hashes) -> int:
-    if not len(others):
-        return 0
-    # Both are sorted: looking the shorter one up in the longer is several times faster than intersect1d.
-    places = np.minimum(np.searchsorted(others, some), len(others) - 1)
-    return int(np.count_nonzero(others[places] == some))
+    return len(np.intersect1d(some, others, assume_unique=True))
 
 
 def _may_be_copy(shorter: Signature, longer: Signature) -> bool:
@@ -199,6 +195,7 @@ class _Index:
         sample = _sample(self._signatures[i])
         if not len(self._repeated) or not len(sample):
             return []
+        # Not intersect1d: it would sort all repeated shingles again for every article.
         places = np.minimum(np.searchsorted(self._repeated, sample), len(self._repeated) - 1)
         keys: list[int] = sample[self._repeated[places] == sample].tolist()
         return keys
