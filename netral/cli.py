@@ -264,6 +264,28 @@ def cite(
     _closing("cite", out, found, sidecars(out, rejects)[0])
 
 
+@app.command()
+def dedup(
+    inputs: Inputs,
+    out: Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")],
+    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find copies and near-copies of articles; nothing is deleted."""
+    from inference.dedup import dedup as run
+    from inference.job import sidecars
+    from netral.config import load_config
+
+    found = run(inputs, out, load_config(config, overrides), rejects=rejects, overwrite=overwrite)
+    if not found.get("unchanged"):
+        counts = found["counts"]
+        kinds = ", ".join(f"{n} {name}" for name, n in counts["kinds"].items())
+        _say(f"dedup: {counts['articles']} articles in {counts['clusters']} clusters, the largest of {counts['largest_cluster']}: {kinds}")
+    _closing("dedup", out, found, sidecars(out, rejects)[0])
+
+
 def _closing(stage: str, out: str, found: dict[str, Any], reject_file: Path | None) -> None:
     if found.get("unchanged"):
         say(f"{stage}: {out} is up to date, nothing to do")

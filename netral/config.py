@@ -108,6 +108,12 @@ class LabelSettings(_Section):
     shard_bytes: int = Field(default=4_000_000, ge=1)
 
 
+class DedupSettings(_Section):
+    """Which articles count as near-duplicates of each other."""
+
+    containment: Annotated[float, Field(gt=0, le=1)] = 0.55
+
+
 class Config(_Section):
     """Everything that can be set, with its default."""
 
@@ -120,6 +126,7 @@ class Config(_Section):
     decision: DecisionSettings = DecisionSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     label: LabelSettings = LabelSettings()
+    dedup: DedupSettings = DedupSettings()
 
     @model_validator(mode="after")
     def _labels_differ(self) -> "Config":
