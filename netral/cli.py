@@ -282,7 +282,7 @@ def dedup(
     if not found.get("unchanged"):
         counts = found["counts"]
         kinds = ", ".join(f"{n} {name}" for name, n in counts["kinds"].items())
-        _say(f"dedup: {counts['articles']} articles in {counts['clusters']} clusters, the largest of {counts['largest_cluster']}: {kinds}")
+        say(f"dedup: {counts['articles']} articles in {counts['clusters']} clusters, the largest of {counts['largest_cluster']}: {kinds}")
     _closing("dedup", out, found, sidecars(out, rejects)[0])
 
 
