@@ -97,7 +97,7 @@ def test_a_reduced_precision_keeps_the_decisions_of_fp32(tiny_model, sentences):
     settling = Settling(0.3 * slope + 0.01, lambda: loaded(tiny_model))
     settled = Predictor(tiny_model, backend=Coarse(loaded(tiny_model)), settling=settling)
     assert [p.labels for p in settled.predict(sentences)] == [p.labels for p in exact]
-    assert 0 < settled.stats.settled <= len(sentences)
+    assert settled.stats.settled > 0
 
 
 class Failing(Wrapped):
