@@ -39,7 +39,8 @@ def run(command: Sequence[str], **environment: str) -> Run:
     Raises:
         NetralError: It failed.
     """
-    settings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    python_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    settings = {**os.environ, "PYTHONPATH": python_path, **environment}
     between = [sys.executable, "-I", str(Path(__file__).with_name("spawn.py")), *command]
     done = subprocess.run(between, capture_output=True, text=True, env=settings, check=False)  # noqa: S603 - our own commands
     if done.returncode:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeVar
 
 from tokenizers import Tokenizer
@@ -56,40 +57,48 @@ def _write(path: Path, articles: Iterable[dict[str, str]]) -> tuple[int, float]:
 
 
 class _Jobs:
-    """Runs `netral label` with one model and backend; knows how long a job without work takes."""
+    """Runs `netral label` with one model and backend; knows how long a job of next to no work takes."""
 
-    def __init__(self, work: Path, model: Path, backend: str) -> None:
-        self._work, self._model, self._backend = work, model, backend
-        first = work / "one.jsonl"
-        _write(first, islice(gold_articles(), 1))
-        self.label(first)  # `--backend auto` times its candidates at first use and remembers
-        self.start = self.label(first)
+    def __init__(self, work: Path, model: Path, backend: str, rounds: int) -> None:
+        self._work, self._model, self._backend, self._rounds = work, model, backend, rounds
+        one = work / "one.jsonl"
+        _write(one, islice(gold_articles(), 1))
+        self._label(one)  # not counted: `--backend auto` times its candidates at first use and remembers
+        self.start = self.seconds_and_peak(one)[0]
 
-    def label(self, articles: Path) -> Run:
+    def seconds_and_peak(self, articles: Path) -> tuple[float, float]:
+        """Return the median seconds of a job on these articles, start included, and its largest memory in MiB."""
+        runs = [self._label(articles) for _ in range(self._rounds)]
+        return median(run.seconds for run in runs), max(run.peak_mib for run in runs)
+
+    def _label(self, articles: Path) -> Run:
         options = ("--out", str(self._work / "labelled.jsonl"), "--overwrite", "--backend", self._backend, "--model", str(self._model))
+        (self._work / "labelled.jsonl").unlink(missing_ok=True)  # a job whose output is up to date does nothing
         return netral("label", str(articles), *options, XDG_CACHE_HOME=str(self._work))
 
 
-def job_table(work: Path, model: Path, counts: Iterable[int]) -> Table:
+def job_table(work: Path, model: Path, counts: Iterable[int], rounds: int) -> Table:
     """Run the job on gold and crawled articles with the fastest backend that the model folder has."""
-    jobs = _Jobs(work, model, "auto")
+    jobs = _Jobs(work, model, "auto", rounds)
     table = [["netral label, fastest backend", "articles", "seconds", "of them start", "articles/s", "MB/s", "peak memory MiB"]]
     for count in counts:
-        for name, articles in (("gold articles, varied", islice(gold_articles(), count)), ("crawled news", news_articles(count))):
+        for name, articles in _inputs(count):
             path = work / "articles.jsonl"
             number, size = _write(path, articles)
-            if not number:
-                continue
-            done = jobs.label(path)
-            rates = [f"{number / done.seconds:.1f}", f"{size / done.seconds:.2f}"]
-            table.append([name, str(number), f"{done.seconds:.1f}", f"{jobs.start.seconds:.1f}", *rates, f"{done.peak_mib:.0f}"])
+            if number:
+                seconds, peak = jobs.seconds_and_peak(path)
+                rates = [f"{number / seconds:.1f}", f"{size / seconds:.3f}"]
+                table.append([name, str(number), f"{seconds:.1f}", f"{jobs.start:.1f}", *rates, f"{peak:.0f}"])
     return table
 
 
-def scale_table(work: Path, model: Path, counts: Iterable[int], real: bool) -> Table:
+def _inputs(count: int) -> list[tuple[str, Iterable[dict[str, str]]]]:
+    return [("gold articles, varied", islice(gold_articles(), count)), ("crawled news", news_articles(count))]
+
+
+def scale_table(work: Path, model: Path, counts: Iterable[int], rounds: int, backend: str) -> Table:
     """Run the job on more and more articles; time per article and memory shall stay the same."""
-    backend = "auto" if real else "fake"
-    jobs = _Jobs(work, model, backend)
+    jobs = _Jobs(work, model, backend, rounds)
     table = [
         [f"netral label, backend {backend}: articles", "seconds without start", "ms an article", "against the first", "peak memory MiB"]
     ]
@@ -97,11 +106,10 @@ def scale_table(work: Path, model: Path, counts: Iterable[int], real: bool) -> T
     for count in counts:
         path = work / "articles.jsonl"
         number, _ = _write(path, islice(gold_articles(), count))
-        done = jobs.label(path)
-        seconds = done.seconds - jobs.start.seconds
-        each = 1000 * seconds / number
+        seconds, peak = jobs.seconds_and_peak(path)
+        each = 1000 * (seconds - jobs.start) / number
         first = first or each
-        table.append([f"{number:,}", f"{seconds:.1f}", f"{each:.2f}", f"{each / first:.2f}", f"{done.peak_mib:.0f}"])
+        table.append([f"{number:,}", f"{seconds - jobs.start:.1f}", f"{each:.2f}", f"{each / first:.2f}", f"{peak:.0f}"])
     return table
 
 
@@ -109,7 +117,7 @@ def stage_table(work: Path, model: Path, count: int) -> Table:
     """Run the stages of the job one after another over the same articles, each timed alone."""
     table = [["stages one after another", "articles", *(f"{stage}, share" for stage in _STAGES), "seconds"]]
     with Predictor(model) as predictor:
-        for name, articles in (("gold articles, varied", islice(gold_articles(), count)), ("crawled news", news_articles(count))):
+        for name, articles in _inputs(count):
             path = work / "articles.jsonl"
             number, _ = _write(path, articles)
             if not number:
