@@ -13,7 +13,7 @@ from inference.bench.quality import real_table
 from inference.bench.report import Report, machine_table
 from inference.bench.speed import load, single_table, speed_table, start_table, token_counts
 from inference.bench.stability import busy_table, determinism_table
-from inference.bench.systems import BATCH, PIPELINE, SORTED_TORCH, Place, loaders
+from inference.bench.systems import BATCH, NETRAL, PIPELINE, SORTED_TORCH, Place, loaders
 from inference.bench.text import citation_table, splitter_table, text_table
 from inference.predictor import DEFAULT_MODEL
 from netral.errors import NetralError
@@ -94,7 +94,7 @@ def _shipped(report: Report, place: Place, sizes: Sizes, peaks: dict[str, float]
 
 
 def _base(report: Report, place: Place, sizes: Sizes, peaks: dict[str, float]) -> None:
-    found = {name: each for name, each in loaders(place).items() if name in _BASE_PEERS or name.startswith("netral")}
+    found = {name: each for name, each in loaders(place).items() if name in _BASE_PEERS or name.startswith(NETRAL)}
     sentences = gold_sentences(sizes.base_sentences)
     title = "Random weights of IndoBERT-base's shape, gold sentences"
     report.add(title, speed_table(place, load(found), sentences, sizes.rounds, peaks), _lengths(place, sentences))

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from inference.bench.child import Run, run
 from inference.bench.common import Table, interleaved, timed
 from inference.bench.peak import encoder_operations
-from inference.bench.systems import PIPELINE, Place, System
+from inference.bench.systems import NETRAL, PIPELINE, Place, System
 
 Loaded = Mapping[str, System]
 
@@ -61,15 +61,15 @@ def start_table(place: Place, names: list[str], sentences: list[str]) -> Table:
 
 
 def _started(place: Place, name: str, sentences: Path) -> Run:
-    raw = str(place.raw) if place.raw else ""
-    return run([sys.executable, "-m", "inference.bench.first_label", name, str(place.model), raw, str(sentences)])
+    folders = (str(place.model), str(place.raw or ""), str(place.onnx or ""))
+    return run([sys.executable, "-m", "inference.bench.first_label", name, *folders, str(sentences)])
 
 
 def single_table(loaded: Loaded, sentences: list[str], calls: int) -> Table:
     """Time calls with one sentence each, many in a row on each system, so that its weights stay in the processor's caches."""
     table = [["one sentence in one call, warm", "median ms"]]
     for name, system in loaded.items():
-        if name == PIPELINE or name.startswith("netral"):
+        if name == PIPELINE or name.startswith(NETRAL):
             work = partial(_label_next, system, cycle([[sentence] for sentence in sentences]))
             table.append([name, f"{1000 * timed(work, calls):.1f}"])
     return table

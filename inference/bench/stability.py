@@ -13,7 +13,7 @@ import numpy as np
 from inference.backends import Variant, make_backend
 from inference.bench.common import Table, clocked
 from inference.bench.speed import Loaded
-from inference.bench.systems import SORTED_TORCH, Place
+from inference.bench.systems import NETRAL, SORTED_TORCH, Place
 from inference.host import allowed_cores
 from inference.parity import EXPORTS
 from inference.predictor import Predictor
@@ -37,7 +37,7 @@ def busy_core() -> Iterator[None]:
 
 def busy_table(loaded: Loaded, sentences: list[str], rounds: int) -> Table:
     """Time systems on an idle machine and beside a busy program, in turn."""
-    names = [SORTED_TORCH, *(name for name in loaded if name.startswith("netral"))]
+    names = [SORTED_TORCH, *(name for name in loaded if name.startswith(NETRAL))]
     works = {name: partial(loaded[name].label, sentences) for name in names}
     idle: dict[str, list[float]] = {name: [] for name in names}
     busy: dict[str, list[float]] = {name: [] for name in names}

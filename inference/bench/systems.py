@@ -17,6 +17,7 @@ from netral.model_folder import open_model_folder
 
 PIPELINE = "transformers pipeline, batch size 1"
 SORTED_TORCH = "torch loop, sorted by length"
+NETRAL = "netral "  # and the variant
 BATCH = 32
 Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -78,7 +79,7 @@ def loaders(place: Place) -> dict[str, Callable[[], System]]:
     if place.onnx and find_spec("onnxruntime"):
         found["onnxruntime loop, sorted by length"] = partial(_onnxruntime_loop, place)
     for variant in place.variants:
-        found[f"netral {variant}"] = partial(_ours, place, variant)
+        found[f"{NETRAL}{variant}"] = partial(_ours, place, variant)
     return found
 
 
