@@ -8,7 +8,7 @@ import pytest
 from support import ROOT, read_jsonl
 
 from inference import Predictor
-from inference.bench import plain_pipeline
+from inference.bench.systems import plain_pipeline
 from inference.job import label
 from inference.predictor import DEFAULT_MODEL
 from netral.config import Config, load_config

@@ -1,7 +1,7 @@
 import pytest
 from support import DATA, SHARED, read_jsonl
 
-from inference.bench import sentence_spans
+from inference.bench.text import sentence_spans
 from netral.text.split import Splitter
 
 SPLIT = Splitter().sentences
