@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from inference.job import Summary, _check, _finished, _Outputs, _path, _refuse_nothing, _reject
+from inference.job import BytesRead, Outputs, check, finished, open_rows, refuse_nothing
+from inference.rows import Tally
 from netral.config import Config
 from netral.errors import NetralError
 from netral.io.paths import STDIN
-from netral.io.readers import Row, read_inputs
+from netral.io.readers import Row
 from netral.near_duplicates import Signature, cluster, signature
 from netral.progress import Progress
 from netral.records import Article, Reject, Sentence
@@ -37,23 +38,24 @@ def dedup(inputs: Sequence[str], out: str, config: Config, *, rejects: str | Non
         "dedup": config.dedup.model_dump(),
         "schema": DEDUP_SCHEMA,
     }
-    wanted = _check(inputs, out, "dedup", settings, [rejects], overwrite)
+    wanted = check(inputs, out, "dedup", settings, [rejects], overwrite)
     if wanted.done:
-        return {"unchanged": True}
-    begun = time.monotonic()
-    summary = Summary()
+        return {"unchanged": True, **wanted.done}
+    begun, tally = time.monotonic(), Tally()
     ids: list[str] = []
     signatures: list[Signature] = []
     with ExitStack() as stack:
-        outputs = _Outputs(out, (), rejects, stack)
-        with Progress("dedup: read", "articles") as progress:
-            rows = read_inputs(inputs, config.read, exclude=_path(out))
-            for article_id, text in _texts(rows, TextStage(config.text), summary, outputs):
+        outputs = Outputs(out, (), rejects, stack)
+        with Progress("dedup: read", "articles", total_bytes=wanted.inputs.plain_bytes()) as progress:
+            read = BytesRead()
+            rows = tally.timed_rows(open_rows(inputs, wanted, config, read))
+            for article_id, text in _texts(rows, TextStage(config.text), tally, outputs):
                 ids.append(article_id)
                 signatures.append(signature(text))
-                progress.advance(1)
-        summary.sentences = summary.articles
-        _refuse_nothing(summary, inputs)
+                progress.advance(1, read.taken())
+        # What counts as usable is an article.
+        tally.sentences = tally.articles
+        refuse_nothing(tally, outputs, inputs)
         kinds: Counter[str] = Counter()
         with Progress("dedup: cluster", "articles", len(ids)) as progress:
             members = cluster(signatures, ids, config.dedup.containment, progress.advance)
@@ -70,38 +72,46 @@ def dedup(inputs: Sequence[str], out: str, config: Config, *, rejects: str | Non
                     "similarity": member.similarity,
                 }
             )
-        found = _finished("dedup", wanted, settings, summary, begun)
+        wanted.inputs.check()
+        found = finished("dedup", wanted, settings, tally, begun)
         found["articles_per_second"] = found.pop("sentences_per_second")
-        found["counts"] = _counts(summary, kinds, sizes)
+        found["counts"] = _counts(tally, kinds, sizes)
         outputs.close(found)
     return found
 
 
-def _texts(rows: Iterable[Row], stage: TextStage, summary: Summary, outputs: _Outputs) -> Iterator[tuple[str, str]]:
+def _texts(rows: Iterable[Row], stage: TextStage, tally: Tally, outputs: Outputs) -> Iterator[tuple[str, str]]:
     """Yield the id and cleaned text of each article; everything else is rejected and counted."""
     for row in rows:
+        tally.rows += 1
         if isinstance(row, Reject):
-            _reject(row, summary, outputs)
+            _reject(row, tally, outputs)
         elif isinstance(row, Sentence):
             detail = "a row with `sentence`; dedup compares whole articles (rows with `text`)"
-            _reject(Reject(row.file, row.row, "not_an_article", detail, row.sentence_id), summary, outputs)
+            _reject(Reject(row.file, row.row, "not_an_article", detail, row.sentence_id), tally, outputs)
         else:
-            text = _cleaned(row, stage, summary, outputs)
+            text = _cleaned(row, stage, tally, outputs)
             if text:
-                summary.articles += 1
+                tally.articles += 1
                 yield row.id, text
 
 
-def _cleaned(article: Article, stage: TextStage, summary: Summary, outputs: _Outputs) -> str:
-    text = stage.run(article)
-    summary.dropped.update(drop.rule for drop in text.drops)
+def _cleaned(article: Article, stage: TextStage, tally: Tally, outputs: Outputs) -> str:
+    with tally.timed("text"):
+        text = stage.run(article)
+    tally.dropped.update(drop.rule for drop in text.drops)
     if not text.sentences:
-        _reject(no_sentences(article, text.drops), summary, outputs)
+        _reject(no_sentences(article, text.drops), tally, outputs)
     return model_text(" ".join(sentence.text for sentence in text.sentences))
 
 
-def _counts(summary: Summary, kinds: Counter[str], sizes: Counter[str]) -> dict[str, Any]:
-    counts = summary.counts()
+def _reject(reject: Reject, tally: Tally, outputs: Outputs) -> None:
+    tally.rejects[reject.reason] += 1
+    outputs.reject(reject)
+
+
+def _counts(tally: Tally, kinds: Counter[str], sizes: Counter[str]) -> dict[str, Any]:
+    counts = tally.counts()
     kept = {name: counts[name] for name in ("rows_in", "articles", "rejects", "dropped_by_cleaning")}
     return kept | {
         "clusters": len(sizes),
