@@ -185,7 +185,7 @@ def test_the_command_keeps_every_article_and_counts(tmp_path):
     assert found["counts"]["rows_in"] == 5
     assert found["counts"]["rejects"] == {"not_an_article": 1, "no_sentences": 1}
     assert found["counts"]["kinds"] == {"unique": 1, "representative": 1, "exact": 0, "near": 1}
-    assert run(tmp_path, rows)[0] == {"unchanged": True}
+    assert run(tmp_path, rows)[0] == {"unchanged": True, **found}
 
 
 def test_shards_and_their_order_give_the_same_clusters(tmp_path):
