@@ -13,7 +13,8 @@ from typing import Any
 from inference.predictor import DEFAULT_MODEL, Predictor
 from netral.config import Config
 from netral.errors import NetralError
-from netral.io.paths import STDIN, expand_inputs, printable, refuse_existing, replacing_file, replacing_folder, shown
+from netral.io.columns import ReadReport
+from netral.io.paths import STDIN, expand_inputs, refuse_existing, replacing_file, replacing_folder, shown
 from netral.io.readers import Row, read_inputs
 from netral.io.writers import OUTPUT_SCHEMA, JsonlWriter, ParquetWriter, RowWriter, output_row, reject_row, split_row
 from netral.model_folder import open_model_folder
@@ -38,6 +39,7 @@ class Summary:
     rejects: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     first_rejects: list[Reject] = field(default_factory=list)
+    read: ReadReport = field(default_factory=ReadReport)
 
     def counts(self) -> dict[str, Any]:
         """Return the counts as they stand in the summary file."""
@@ -50,6 +52,7 @@ class Summary:
             "labels": dict(sorted(self.labels.items())),
             "rejects": dict(sorted(self.rejects.items())),
             "dropped_by_cleaning": dict(sorted(self.dropped.items())),
+            **self.read.counts(),
         }
 
 
@@ -168,7 +171,7 @@ def label(
     with ExitStack() as stack:
         outputs = _Outputs(out, folder.labels, rejects, stack)
         progress = stack.enter_context(Progress("label", "sentences"))
-        sentences = _sentences(read_inputs(inputs, config.read, exclude=_path(out)), stage, summary, outputs)
+        sentences = _sentences(read_inputs(inputs, config.read, exclude=_path(out), report=summary.read), stage, summary, outputs)
         for window in _windows(sentences, config.label.window):
             for sentence, prediction in zip(window, predictor.predict([s.text for s in window]), strict=True):
                 summary.sentences += 1
@@ -203,7 +206,7 @@ def split(
         outputs = _Outputs(out, (), rejects, stack)
         drops = stack.enter_context(JsonlWriter(stack.enter_context(replacing_file(Path(dropped))))) if dropped else None
         progress = stack.enter_context(Progress("split", "sentences"))
-        rows = read_inputs(inputs, config.read, exclude=_path(out))
+        rows = read_inputs(inputs, config.read, exclude=_path(out), report=summary.read)
         for sentence in _sentences(rows, TextStage(config.text), summary, outputs, drops):
             summary.sentences += 1
             outputs.write(split_row(sentence))
@@ -235,8 +238,8 @@ def _check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any]
     paths = [] if list(inputs) == [STDIN] else expand_inputs(inputs, exclude=_path(out))
     digests = [file_digest(path) for path in paths]
     sources = dict(zip(map(shown, paths), digests, strict=True))
-    # The order counts because ids of files with one name depend on it; the folder they lie in does not.
-    names = [(f"{i}:{printable(path.name)}", digest) for i, (path, digest) in enumerate(zip(paths, digests, strict=True))]
+    # The order counts because ids of files with one name depend on it, the name because every row carries it as its provenance.
+    names = [(f"{i}:{shown(path)}", digest) for i, (path, digest) in enumerate(zip(paths, digests, strict=True))]
     wanted = fingerprint(stage, settings, names)
     named = [Path(name) for name in extra if name]
     targets = [path.resolve() for path in (*named, *([] if out == STDIN else [Path(out)]))]
