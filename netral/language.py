@@ -51,7 +51,7 @@ _OTHERS: dict[str, frozenset[str]] = {
         "nu jeung anu teu dina ku tina pikeun geus parantos aya éta eta ieu kudu ogé oge ngeunaan kana saurna cenah jalma urang mah"
         " téh teh henteu sanajan lantaran ngan waé wae deui sabab keur sangkan nepi kabéh kabeh"
         " taun poé poe nalika lamun atawa jeung-jeung maranéhna maranehna manéhna manehna kudu-kudu leuwih loba hiji dua ayeuna"
-        " saméméhna sanggeus warga-warga nyaéta nyaeta mangrupa ogé".split()
+        " saméméhna sanggeus nyaéta nyaeta mangrupa ogé anjeunna abdi sareng tuluy pisan rék ari sok kumaha baheula kénéh moal ulah unggal".split()
     ),
 }
 # A shorter text holds too few function words to tell.

@@ -4,7 +4,6 @@ warcio parses the headers. Its own iterator stops at damage, and says nothing of
 records, one gzip member or one stretch of the file each, is done here. Needs the extra `crawl`.
 """
 
-import io
 import re
 import zlib
 from collections.abc import Iterator
@@ -18,10 +17,14 @@ _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _CHUNK = 1 << 16
 # Bytes of headers in one record; longer ones are no headers.
 _MAX_HEADERS = 1 << 18
-# A record that runs on further than this is not read to its end to find the next (as for lines, netral/io/streams.py).
+# A compressed record that runs on further than this is not unpacked to find the next (as for lines, netral/io/streams.py).
 _SKIP_LIMIT = 1 << 30
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _RECORD_MAGIC = b"WARC/"
+# The same with its line end; not always at the start of a line, where a record before it was cut off.
+_BEGINS = re.compile(rb"WARC/[01]\.\d{1,2}\r?\n")
+# No such mark is longer.
+_MAGIC_BYTES = 16
 # zlib's code for a gzip header of any window size; 47 takes a zlib header too.
 _GZIP, _GZIP_OR_ZLIB = 31, 47
 _CHUNK_SIZE = re.compile(rb"\s*([0-9a-fA-F]{1,8})[^\r\n]{0,200}\r?\n")
@@ -95,61 +98,75 @@ def _parsers() -> tuple[Any, Any]:
     return StatusAndHeadersParser([_RECORD_MAGIC.decode()]), StatusAndHeadersParser(["HTTP/"], verify=False)
 
 
-class _Raw(io.RawIOBase):
-    """The bytes of a file from an offset on, or of the gzip member that begins there."""
+class _Source:
+    """Reads records one after the other, from an offset to the end of the file or of the gzip member that begins there."""
 
     def __init__(self, file: BinaryIO, offset: int, zipped: bool) -> None:
         file.seek(offset)
-        self._file, self._given = file, 0
-        self.decoder = zlib.decompressobj(_GZIP) if zipped else None
+        self._file, self._offset = file, offset
+        self.zipped = zipped
+        self._decoder = zlib.decompressobj(_GZIP) if zipped else None
+        self._data, self._at = b"", 0
 
-    def readable(self) -> bool:
-        return True
+    def offset(self) -> int:
+        """Return where the reader stands in the file; of a gzip member, where it begins."""
+        return self._offset if self._decoder else self._file.tell() - len(self._data) + self._at
 
-    def tell(self) -> int:
-        return self._given
+    def ahead(self, size: int) -> bytes:
+        """Return the next bytes without passing them, fewer than ``size`` only at the end."""
+        while len(self._data) - self._at < size and (more := self._more()):
+            self._data, self._at = self._data[self._at :] + more, 0
+        return self._data[self._at : self._at + size]
 
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer)) if self.decoder is None else self._decompressed(len(buffer))
-        buffer[: len(data)] = data
-        self._given += len(data)
-        return len(data)
-
-    def _decompressed(self, size: int) -> bytes:
-        data = b""
-        while self.decoder and not data and not self.decoder.eof:
-            stored = self.decoder.unconsumed_tail or self._file.read(_CHUNK)
+    def _more(self) -> bytes:
+        data = b"" if self._decoder else self._file.read(_CHUNK)
+        while self._decoder and not data and not self._decoder.eof:
+            stored = self._decoder.unconsumed_tail or self._file.read(_CHUNK)
             if not stored:
                 raise _Damage("truncated_or_corrupt", "the file ends within this record")
             try:
-                data = self.decoder.decompress(stored, size)
+                data = self._decoder.decompress(stored, _CHUNK)
             except zlib.error as error:
                 raise _Damage("truncated_or_corrupt", f"cannot be decompressed: {error}") from None
         return data
 
+    def read(self, size: int) -> bytes:
+        data = self.ahead(min(size, _CHUNK))
+        self._at += len(data)
+        return data
 
-class _Source:
-    """Reads records one after the other, from an offset to the end of the file or of the gzip member."""
+    def readline(self, size: int) -> bytes:
+        # Lines are headers: their length is bounded by the caller.
+        known = 256
+        while (end := (data := self.ahead(min(known, size))).find(b"\n")) < 0 and len(data) == known < size:
+            known *= 2
+        return self.read_exactly(end + 1 if end >= 0 else len(data))
 
-    def __init__(self, file: BinaryIO, offset: int, zipped: bool) -> None:
-        self._file, self._begin = file, offset
-        self._raw = _Raw(file, offset, zipped)
-        self.stream = io.BufferedReader(self._raw, _CHUNK)
+    def read_exactly(self, size: int) -> bytes:
+        data = self.ahead(size)
+        self._at += len(data)
+        return data
 
-    def offset(self) -> int:
-        return self._begin if self._raw.decoder else self._begin + self.stream.tell()
+    def skip(self, size: int) -> int:
+        if self._decoder:
+            return len(self.read(size))
+        begin = self.offset()
+        end = min(begin + size, self._file.seek(0, 2))
+        self._file.seek(end)
+        self._data, self._at = b"", 0
+        return end - begin
 
     def at_record(self) -> bool:
         """Pass the empty lines behind a record; tell whether another one follows."""
-        while (ahead := self.stream.peek(1)[:1]) in (b"\r", b"\n"):
-            self.stream.read(1)
+        while (ahead := self.ahead(1)) in (b"\r", b"\n"):
+            self._at += 1
         return bool(ahead)
 
     def next_member(self) -> int:
         """Return where the next gzip member begins, or -1 at the end of the file."""
-        if self._raw.decoder is None:
+        if self._decoder is None:
             return -1
-        rest = len(self._raw.decoder.unused_data)
+        rest = len(self._decoder.unused_data)
         offset = self._file.tell() - rest
         return offset if rest or self._file.read(1) else -1
 
@@ -159,12 +176,23 @@ class _Part:
 
     def __init__(self, stream: Any, size: int) -> None:
         self._stream, self.left = stream, size
+        self._lines = 0
 
     def read(self, size: int) -> bytes:
-        return self._less(self._stream.read(min(size, self.left)))
+        return self._less(self._stream.read(min(size, self.left)) if self.left > 0 else b"")
+
+    def skip(self) -> int:
+        """Pass over some bytes, all of them where that takes no reading; return how many."""
+        passed = int(self._stream.skip(self.left))
+        self.left -= passed
+        return passed
 
     def readline(self, size: int = 1 << 60) -> bytes:
-        return self._less(self._stream.readline(min(size, self.left)) if self.left > 0 else b"")
+        line = self._less(self._stream.readline(min(size, self.left)) if self.left > 0 else b"")
+        if self._lines and _BEGINS.search(line + b"\n"):
+            raise _Damage("truncated_or_corrupt", "another record begins within the headers of this one")
+        self._lines += 1
+        return line
 
     def _less(self, data: bytes) -> bytes:
         self.left -= len(data)
@@ -172,19 +200,22 @@ class _Part:
 
 
 def _record(source: _Source, parsers: tuple[Any, Any], page: WarcPage, limit: int) -> WarcPage:
-    if source.stream.peek(len(_RECORD_MAGIC))[: len(_RECORD_MAGIC)] != _RECORD_MAGIC:
+    if source.ahead(len(_RECORD_MAGIC)) != _RECORD_MAGIC:
         raise _Damage("truncated_or_corrupt", "no WARC record begins here")
-    headers = _headers(parsers[0], source.stream)
+    headers = _headers(parsers[0], source)
     length = headers.get("content-length", "")
+    if not source.ahead(1) and length != "0":
+        raise _Damage("truncated_or_corrupt", "the file ends within the headers of this record")
     if not length.isdecimal() or len(length) > 18:
         raise _Damage("wrong_record_length", f"Content-Length is {length[:40]!r}")
-    block = _Part(source.stream, int(length))
+    block = _Part(source, int(length))
     url = headers.get("warc-target-uri", "").strip("<>")
     page = replace(page, url=url, crawled_at=headers.get("warc-date", ""))
     found = _page(headers, block, parsers[1], page, limit)
-    _pass_over(block, page)
-    # A record ends with an empty line; what begins another at once is forgiven.
-    if source.stream.peek(1)[:1] not in (b"", b"\r", b"\n", b"W"):
+    _pass_over(block, page, source.zipped)
+    # Two line ends stand behind a record; one that has none, or more, is forgiven if another record follows.
+    behind = source.ahead(16)
+    if not behind.startswith(b"\r\n\r\n") and not (behind.lstrip(b"\r\n") or _RECORD_MAGIC).startswith(_RECORD_MAGIC):
         raise _Damage("wrong_record_length", f"Content-Length is {length}, but the record does not end there")
     return found
 
@@ -202,11 +233,11 @@ def _headers(parser: Any, stream: Any) -> dict[str, str]:
     return {"": parsed.statusline} | {name.lower(): value.strip() for name, value in reversed(parsed.headers)}
 
 
-def _pass_over(block: _Part, page: WarcPage) -> None:
-    if block.left > _SKIP_LIMIT:
+def _pass_over(block: _Part, page: WarcPage, zipped: bool) -> None:
+    if zipped and block.left > _SKIP_LIMIT:
         raise _Damage("record_too_large", f"{block.left} bytes and more; the next record is looked for")
     while block.left:
-        if not block.read(_CHUNK):
+        if not block.skip():
             raise _Damage("truncated_or_corrupt", f"the record at byte {page.offset} ends {block.left} bytes before its Content-Length")
 
 
@@ -281,24 +312,16 @@ def _unbrotli(body: bytes, limit: int) -> bytes:
 
 def _next_record(file: BinaryIO, begin: int, zipped: bool) -> int:
     """Return where the next record begins, or -1."""
-    magic = _GZIP_MAGIC if zipped else b"\n" + _RECORD_MAGIC
-    # The line feed may be the byte before.
-    begin = begin if zipped else max(begin - 1, 0)
+    magic = re.compile(re.escape(_GZIP_MAGIC)) if zipped else _BEGINS
     while True:
         file.seek(begin)
         data = file.read(_CHUNK * 16)
-        index = data.find(magic)
-        if index < 0:
-            if len(data) < len(magic):
-                return -1
-            begin += len(data) - len(magic) + 1
-            continue
-        if not zipped:
-            return begin + index + 1
-        begin += index
-        if _begins_record(file, begin):
-            return begin
-        begin += 1
+        for found in magic.finditer(data):
+            if not zipped or _begins_record(file, begin + found.start()):
+                return begin + found.start()
+        if len(data) <= _MAGIC_BYTES:
+            return -1
+        begin += len(data) - _MAGIC_BYTES
 
 
 def _begins_record(file: BinaryIO, offset: int) -> bool:
