@@ -43,7 +43,7 @@ def cite(inputs: Sequence[str], out: str, config: Config, *, rejects: str | None
         outputs = Outputs(out, (), rejects, stack)
         progress = stack.enter_context(Progress("cite", "rows", total_bytes=wanted.inputs.plain_bytes()))
         read = BytesRead()
-        for row in tally.timed_rows(open_rows(inputs, wanted, config, read)):
+        for row in tally.timed_rows(open_rows(inputs, wanted, config, tally.read, read)):
             tally.rows += 1
             progress.advance(1, read.taken())
             if isinstance(row, Reject):

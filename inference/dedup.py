@@ -48,7 +48,7 @@ def dedup(inputs: Sequence[str], out: str, config: Config, *, rejects: str | Non
         outputs = Outputs(out, (), rejects, stack)
         with Progress("dedup: read", "articles", total_bytes=wanted.inputs.plain_bytes()) as progress:
             read = BytesRead()
-            rows = tally.timed_rows(open_rows(inputs, wanted, config, read))
+            rows = tally.timed_rows(open_rows(inputs, wanted, config, tally.read, read))
             for article_id, text in _texts(rows, TextStage(config.text), tally, outputs):
                 ids.append(article_id)
                 signatures.append(signature(text))

@@ -14,6 +14,7 @@ from inference.shards import OutputFolder, Shard, cut, unwritable
 from inference.workers import Pool
 from netral.config import Config
 from netral.errors import NetralError
+from netral.io.columns import ReadReport
 from netral.io.paths import STDIN, expand_inputs
 from netral.io.readers import read_files
 from netral.io.writers import OUTPUT_SCHEMA
@@ -88,7 +89,8 @@ def label_folder(
         if done:
             return {**done, "unchanged": True}
         read = _Position()
-        rows = read_files(sources.paths(), config.read, on_bytes=read.add)
+        job.report.on_bytes = read.add
+        rows = read_files(sources.paths(), config.read, report=job.report)
         pool.run(job.to_do(cut(rows, config.label.shard_bytes, read)), job.publish)
         sources.check()
         with lock.setup():
@@ -115,6 +117,8 @@ class _FolderJob:
         self._output, self._part, self._sources, self._folder, self._progress = output, part, sources, folder, progress
         self._manifest: dict[str, Any] = {}
         self._shards = self._sentences = 0
+        # Of the whole input: shards that are done are read past.
+        self.report = ReadReport()
 
     def begin(self, wanted: dict[str, Any], pool: Pool, alone: bool, overwrite: bool) -> dict[str, Any] | None:
         """Take up the folder's job or begin a new one; return the summary if nothing is left to do."""
@@ -177,8 +181,9 @@ class _FolderJob:
             "stage": "label",
             "model": {"fingerprint": self._folder.fingerprint, "decision": self._folder.decision_digest()},
             **{key: self._manifest[key] for key in _CHOSEN},
+            "settings": self._manifest["settings"],
             "shards": self._shards,
-            "counts": counts,
+            "counts": {**counts, **self.report.counts()},
             "scoring": added_up(marker["scoring"] for marker in every),
             "stage_seconds": {k: round(v, 3) for k, v in added_up(marker["stage_seconds"] for marker in every).items()},
             "seconds": round(seconds, 2),

@@ -17,7 +17,8 @@ from inference.rows import Tally, in_use, scoring_stats, to_labels, to_sentences
 from inference.shards import REJECTS, SUMMARY
 from netral.config import Config
 from netral.errors import NetralError
-from netral.io.paths import STDIN, expand_inputs, printable, refuse_existing, replacing_file
+from netral.io.columns import ReadReport
+from netral.io.paths import STDIN, expand_inputs, refuse_existing, replacing_file, shown
 from netral.io.readers import Row, read_files, read_inputs
 from netral.io.writers import OUTPUT_SCHEMA, JsonlWriter, ParquetWriter, RowWriter, output_row, reject_line, reject_row, split_row
 from netral.model_folder import open_model_folder
@@ -139,7 +140,7 @@ def label(
         outputs = Outputs(out, folder.labels, rejects, stack)
         progress = stack.enter_context(Progress("label", "sentences", total_bytes=wanted.inputs.plain_bytes()))
         read = BytesRead()
-        rows = tally.timed_rows(open_rows(inputs, wanted, config, read))
+        rows = tally.timed_rows(open_rows(inputs, wanted, config, tally.read, read))
         items = to_sentences(rows, TextStage(folder.serving.text), tally)
         for count, labelled in enumerate(to_labels(items, predictor, tally), 1):
             with tally.timed("write"):
@@ -183,7 +184,7 @@ def split(
         drops = stack.enter_context(JsonlWriter(stack.enter_context(replacing_file(Path(dropped))))) if dropped else None
         progress = stack.enter_context(Progress("split", "sentences", total_bytes=wanted.inputs.plain_bytes()))
         read = BytesRead()
-        rows = tally.timed_rows(open_rows(inputs, wanted, config, read))
+        rows = tally.timed_rows(open_rows(inputs, wanted, config, tally.read, read))
         write_drop = (lambda article, drop: drops.write(_drop_row(article, drop))) if drops else None
         for item in to_sentences(rows, TextStage(config.text), tally, write_drop):
             if isinstance(item, Reject):
@@ -239,8 +240,8 @@ def check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any],
         raise NetralError("-: standard input cannot be mixed with files", "pass - alone")
     paths = [] if list(inputs) == [STDIN] else expand_inputs(inputs, exclude=_path(out))
     sources = Inputs(paths)
-    # The order counts because ids of files with one name depend on it; the folder they lie in does not.
-    names = [(f"{i}:{printable(path.name)}", each["sha256"]) for i, (path, each) in enumerate(zip(paths, sources.listed(), strict=True))]
+    # The order counts because ids of files with one name depend on it, the name because every row carries it as its provenance.
+    names = [(f"{i}:{shown(path)}", each["sha256"]) for i, (path, each) in enumerate(zip(paths, sources.listed(), strict=True))]
     wanted = fingerprint(stage, settings, names)
     named = [Path(name) for name in extra if name]
     targets = [path.resolve() for path in (*named, *([] if out == STDIN else [Path(out)]))]
@@ -259,12 +260,13 @@ def check(inputs: Sequence[str], out: str, stage: str, settings: dict[str, Any],
     return Wanted(wanted, sources)
 
 
-def open_rows(inputs: Sequence[str], wanted: Wanted, config: Config, read: BytesRead) -> Iterator[Row]:
+def open_rows(inputs: Sequence[str], wanted: Wanted, config: Config, report: ReadReport, read: BytesRead) -> Iterator[Row]:
     """Read the rows of a job's inputs."""
+    report.on_bytes = read.add
     if list(inputs) == [STDIN]:
-        return read_inputs(inputs, config.read)
+        return read_inputs(inputs, config.read, report=report)
     # The files whose digests were taken, not what a folder holds by now.
-    return read_files(wanted.inputs.paths(), config.read, on_bytes=read.add)
+    return read_files(wanted.inputs.paths(), config.read, report=report)
 
 
 def _drop_row(article: Article, drop: Drop) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inference.predictor import Predictor
+from netral.io.columns import ReadReport
 from netral.io.readers import Row
 from netral.records import Article, Drop, Failure, Prediction, Reject, Sentence
 from netral.text import TextStage, no_sentences
@@ -29,6 +30,7 @@ class Tally:
     rejects: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
+    read: ReadReport = field(default_factory=ReadReport)
 
     def counts(self) -> dict[str, Any]:
         """Return the counts as they stand in summaries and markers."""
@@ -41,6 +43,7 @@ class Tally:
             "labels": dict(sorted(self.labels.items())),
             "rejects": dict(sorted(self.rejects.items())),
             "dropped_by_cleaning": dict(sorted(self.dropped.items())),
+            **self.read.counts(),
         }
 
     def stage_seconds(self) -> dict[str, float]:

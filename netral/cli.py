@@ -18,7 +18,10 @@ config_app = typer.Typer(help="Show, check and describe configuration files.", *
 app.add_typer(config_app, name="config")
 
 Inputs = Annotated[
-    list[str], typer.Argument(help="Files, folders or globs: .txt, .jsonl (also .gz, .zst, .xz), .parquet; - reads JSONL from stdin.")
+    list[str],
+    typer.Argument(
+        help="Files, folders or globs: .txt, .jsonl, .csv, .html (also .gz, .zst, .xz), .parquet, .warc(.gz); - reads JSONL from stdin."
+    ),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("-c", "--config", help="YAML file, for example configs/recipes/mini.yaml.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override one setting: --set train.epochs=3. May be repeated.")]
@@ -286,10 +289,35 @@ def dedup(
     _closing("dedup", out, found, sidecars(out, rejects)[0])
 
 
+@app.command()
+def verify(
+    out: Annotated[str, typer.Argument(help="Output of `netral label` or `netral split`.")],
+    source: Annotated[Path | None, typer.Option(help="Folder to look for the sources in, if they were moved.")] = None,
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="How the sources are read; default: as the summary says.")] = None,
+) -> None:
+    """Read the sources of an output again and prove that every sentence and digest still matches; exit code 1 if one does not."""
+    from inference.verify import verify as run
+    from netral.config import load_config
+
+    wrong = 0
+    for found in run(out, load_config(config).read if config else None, source):
+        if isinstance(found, int):
+            say(f"verify: {found - wrong} of {found} rows match their sources")
+            continue
+        wrong += 1
+        print(f"{out}:{found.row}: {found.reason}: {found.sentence_id} from {found.file or 'nowhere'}:{found.source_row}")
+    if wrong:
+        raise typer.Exit(1)
+
+
 def _closing(stage: str, out: str, found: dict[str, Any], reject_file: Path | None) -> None:
     if found.get("unchanged"):
         say(f"{stage}: {out} is up to date, nothing to do")
         return
+    for name, columns in found["counts"].get("columns", {}).items():
+        say(f"{stage}: {name} read from " + ", ".join(f"{column} ({n} rows)" for column, n in columns.items()))
+    if skipped := found["counts"].get("skipped_records"):
+        say(f"{stage}: WARC records that are no page: " + ", ".join(f"{n} {kind}" for kind, n in skipped.items()))
     rejects = found["counts"]["rejects"]
     if rejects:
         where = f", see {reject_file}" if reject_file else ""

@@ -16,6 +16,7 @@ from netral.errors import NetralError
 from netral.labels import LABELS
 
 EMBEDDED = "embedded"
+ReadField = Literal["text", "title", "url", "date", "author", "category", "outlet", "crawled_at"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -30,10 +31,12 @@ class TextSettings(_Section):
 
 
 class ReadSettings(_Section):
-    """Bounds on what is read."""
+    """What is read: bounds, the language, and where records of other makers keep their fields."""
 
     max_record_bytes: int = Field(default=10_000_000, gt=0)
     max_sentence_chars: int = Field(default=100_000, gt=0)
+    language: Literal["id", "any"] = "id"
+    columns: dict[ReadField, str] = {}
 
 
 class PrepareSettings(_Section):

@@ -5,6 +5,31 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a row comes from, as proof: `netral verify` reads the source again and compares.
+
+    Attributes:
+        file: The input file as shown in messages, or ``-``.
+        row: The row in that file: line, CSV record, Parquet row, WARC record; 1 for a file that is one article.
+        sha256: Of the bytes the row was read from: the file (decompressed), the line, the WARC record's payload as stored.
+        offset: Where a WARC record begins in its file, in bytes as stored (that is: of its gzip member).
+        url: The address that was fetched, or the page's or record's own.
+        crawled_at: When, as the crawl wrote it.
+    """
+
+    file: str
+    row: int
+    sha256: str
+    offset: int | None = None
+    url: str | None = None
+    crawled_at: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the object of the output column `provenance`."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
 class Article:
     """One article as read.
 
@@ -15,6 +40,7 @@ class Article:
         text: The text exactly as read. Sentence offsets count characters of it.
         title: The headline, when the record has it; used to recognise repeats of it in the text.
         meta: All other fields of the record, unchanged.
+        provenance: Where exactly it was read.
     """
 
     file: str
@@ -23,6 +49,7 @@ class Article:
     text: str
     title: str = ""
     meta: dict[str, Any] = field(default_factory=dict)
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +66,7 @@ class Sentence:
         text: The sentence as it stands in the source, entities and odd spaces included.
         meta: Fields of the record that are passed through.
         gold: Labels given by an annotator, or None when the record has none.
+        provenance: Where its article was read, or the row itself if it was a sentence already.
     """
 
     file: str
@@ -50,6 +78,7 @@ class Sentence:
     text: str
     meta: dict[str, Any] = field(default_factory=dict)
     gold: tuple[str, ...] | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)

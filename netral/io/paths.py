@@ -6,12 +6,16 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from netral.errors import NetralError
 
 COMPRESSIONS = (".gz", ".zst", ".xz")
-FORMATS = (".txt", ".jsonl", ".parquet")
+FORMATS = (".txt", ".jsonl", ".parquet", ".csv", ".html", ".htm", ".warc")
+# What the extra `crawl` installs, by format.
+_CRAWL_MODULES = {".html": ("trafilatura",), ".htm": ("trafilatura",), ".warc": ("trafilatura", "warcio")}
+_SHOWN_FORMATS = ".txt, .jsonl, .csv, .html (also .gz, .zst, .xz), .parquet, .warc or .warc.gz"
 STDIN = "-"
 
 
@@ -23,8 +27,10 @@ def input_format(path: Path) -> str | None:
     """
     suffixes = [s.lower() for s in path.suffixes[-2:]]
     if suffixes and suffixes[-1] in COMPRESSIONS:
-        # Parquet compresses within the file.
-        return suffixes[0] if len(suffixes) == 2 and suffixes[0] in (".txt", ".jsonl") else None
+        # Parquet compresses within the file; a WARC file is compressed record by record, and only gzip is common.
+        inner = suffixes[0] if len(suffixes) == 2 else ""
+        readable = inner in FORMATS and inner != ".parquet" and (inner != ".warc" or suffixes[1] == ".gz")
+        return inner if readable else None
     return suffixes[-1] if suffixes and suffixes[-1] in FORMATS else None
 
 
@@ -35,7 +41,8 @@ def expand_inputs(inputs: Sequence[str], exclude: Path | None = None) -> list[Pa
     output: an earlier one that lies in an input folder is not read.
 
     Raises:
-        NetralError: An argument matches nothing, names a file of a format that is not read, or names the output itself.
+        NetralError: An argument matches nothing, names a file of a format that is not read, or names the output itself; or a
+            file needs the extra `crawl`, which is not installed.
     """
     output = exclude.resolve() if exclude is not None else None
     # A link is read under its own name (its target may have none that tells the format), but a file only once.
@@ -48,7 +55,17 @@ def expand_inputs(inputs: Sequence[str], exclude: Path | None = None) -> list[Pa
             real = path.resolve()
             if output is None or (real != output and output not in real.parents):
                 found[real] = min(path.absolute(), found.get(real, path.absolute()))
-    return sorted(found.values(), key=lambda p: p.as_posix())
+    paths = sorted(found.values(), key=lambda p: p.as_posix())
+    _require_extra(paths)
+    return paths
+
+
+def _require_extra(paths: Iterable[Path]) -> None:
+    """Refuse pages and web archives before any work is done when the libraries that read them are not installed."""
+    for path in paths:
+        missing = [name for name in _CRAWL_MODULES.get(input_format(path) or "", ()) if find_spec(name) is None]
+        if missing:
+            raise NetralError(f"{path}: reading it needs {' and '.join(missing)}", "pip install 'netral[crawl]'")
 
 
 def _expand(item: str) -> list[Path]:
@@ -56,16 +73,16 @@ def _expand(item: str) -> list[Path]:
     if path.is_dir():
         files = _readable_files(path.rglob("*"))
         if not files:
-            raise NetralError(f"{item}: the folder holds no .txt, .jsonl or .parquet file", "pass the folder that holds the crawl")
+            raise NetralError(f"{item}: the folder holds no file that netral reads", "pass the folder that holds the crawl")
         return files
     if path.exists():
         if not input_format(path):
-            raise NetralError(f"{item}: not a format that netral reads", "pass .txt, .jsonl (also .gz, .zst, .xz) or .parquet files")
+            raise NetralError(f"{item}: not a format that netral reads", f"pass {_SHOWN_FORMATS} files")
         return [path]
     files = _readable_files(Path(p) for p in glob.glob(item, recursive=True))
     if not files:
         what = "matches no file that netral reads" if glob.has_magic(item) else "no such file or folder"
-        raise NetralError(f"{item}: {what}", "check the path; formats are .txt, .jsonl and .parquet")
+        raise NetralError(f"{item}: {what}", f"check the path; formats are {_SHOWN_FORMATS}")
     return files
 
 

@@ -1,9 +1,11 @@
 """Reads articles and sentences; a row that cannot be used becomes a Reject with its reason."""
 
 import contextlib
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from netral.config import ReadSettings
+from netral.io.columns import ALIASES, ReadReport, holds_text, map_columns
+from netral.io.csv_rows import read_csv
+from netral.io.html import read_page
 from netral.io.ids import Renamer
 from netral.io.paths import COMPRESSIONS, STDIN, expand_inputs, input_format, printable, shown
 from netral.io.streams import Line, read_lines, read_whole
-from netral.records import Article, Reject, Sentence
+from netral.io.warc import read_warc
+from netral.language import foreign_language
+from netral.records import Article, Provenance, Reject, Sentence
 
 Row = Article | Sentence | Reject
-_SENTENCE_FIELDS = frozenset({"sentence", "id", "article_id", "sentence_id", "start", "end"})
+_SENTENCE_FIELDS = frozenset({"sentence", "id", "article_id", "sentence_id", "start", "end", "provenance"})
 _ARTICLE_FIELDS = frozenset({"text", "id"})
 _PARQUET_ROWS = 1024
 
 
-def read_inputs(inputs: Sequence[str], settings: ReadSettings, *, gold: bool = False, exclude: Path | None = None) -> Iterator[Row]:
+def read_inputs(
+    inputs: Sequence[str], settings: ReadSettings, *, gold: bool = False, exclude: Path | None = None, report: ReadReport | None = None
+) -> Iterator[Row]:
     """Yield every row of the inputs: articles, sentences and rejects.
 
     Args:
@@ -30,6 +39,7 @@ def read_inputs(inputs: Sequence[str], settings: ReadSettings, *, gold: bool = F
         settings: Bounds on what is read.
         gold: Take the ``labels`` field of a sentence record as its gold labels instead of passing it through.
         exclude: The run's own output, not to be read as input.
+        report: Filled while the rows are taken: which columns stood for which fields, and the like.
 
     Yields:
         Rows ordered by file path and row, whatever the order of ``inputs``. Every input row comes out exactly once.
@@ -38,37 +48,72 @@ def read_inputs(inputs: Sequence[str], settings: ReadSettings, *, gold: bool = F
     Raises:
         NetralError: An input matches nothing or has a format that is not read.
     """
+    report = report if report is not None else ReadReport()
     if list(inputs) == [STDIN]:
-        yield from _jsonl(None, STDIN, settings, gold, Renamer(), _no_count)
+        yield from map(_language_checked(settings, report), _jsonl(None, STDIN, settings, gold, Renamer(), report))
         return
-    yield from read_files(expand_inputs(inputs, exclude), settings, gold=gold)
+    yield from read_files(expand_inputs(inputs, exclude), settings, gold=gold, report=report)
 
 
-def read_files(
-    paths: Sequence[Path], settings: ReadSettings, *, gold: bool = False, on_bytes: Callable[[int], None] | None = None
-) -> Iterator[Row]:
-    """Yield every row of these files like :func:`read_inputs`; a file that cannot be opened becomes a reject.
-
-    ``on_bytes`` is told how many bytes of text or JSON lines (after decompression) were read for each row.
-    """
+def read_files(paths: Sequence[Path], settings: ReadSettings, *, gold: bool = False, report: ReadReport | None = None) -> Iterator[Row]:
+    """Yield every row of these files like :func:`read_inputs`; a file that cannot be opened becomes a reject."""
     rename = Renamer()
     for path in paths:
-        yield from _read_file(path, settings, gold, rename, on_bytes or _no_count)
+        yield from read_file(path, shown(path), settings, gold=gold, rename=rename, report=report)
 
 
-def _no_count(size: int) -> None:
-    pass
+def read_file(
+    path: Path, name: str, settings: ReadSettings, *, gold: bool = False, rename: Renamer | None = None, report: ReadReport | None = None
+) -> Iterator[Row]:
+    """Yield every row of one file, which messages and provenance call ``name``."""
+    report = report if report is not None else ReadReport()
+    yield from map(_language_checked(settings, report), _rows(path, name, settings, gold, rename or Renamer(), report))
 
 
-def _read_file(path: Path, settings: ReadSettings, gold: bool, rename: Renamer, count: Callable[[int], None]) -> Iterator[Row]:
+def _rows(path: Path, name: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport) -> Iterator[Row]:
     kind = input_format(path)
-    name = shown(path)
     if kind == ".txt":
-        yield _text_file(path, name, settings, rename, count)
+        yield _text_file(path, name, settings, rename, report)
     elif kind == ".jsonl":
-        yield from _jsonl(path, name, settings, gold, rename, count)
+        yield from _jsonl(path, name, settings, gold, rename, report)
+    elif kind == ".csv":
+        yield from _csv(path, name, settings, gold, rename, report)
+    elif kind == ".warc":
+        yield from _warc(path, name, settings, rename, report)
+    elif kind == ".parquet":
+        yield from _parquet(path, name, settings, gold, rename, report)
     else:
-        yield from _parquet(path, name, settings, gold, rename)
+        yield _page_file(path, name, settings, rename, report)
+
+
+def _language_checked(settings: ReadSettings, report: ReadReport) -> Callable[[Row], Row]:
+    """Return a check that turns an article in another language into a reject."""
+
+    def check(row: Row) -> Row:
+        language = foreign_language(row.text) if isinstance(row, Article) and settings.language == "id" else None
+        if language is None or not isinstance(row, Article):
+            return row
+        report.languages[language] += 1
+        what = "another language" if language == "other" else language
+        return Reject(row.file, row.row, "not_indonesian", f"the article is in {what}; read.language: any takes it all the same", row.id)
+
+    return check
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _first_text(meta: dict[str, Any], field: str) -> str | None:
+    return next((value for name in ALIASES[field] if isinstance(value := meta.get(name), str) and value), None)
+
+
+def _with_provenance(row: Row, data: bytes) -> Row:
+    """Say where a row comes from; a sentence that netral cut before keeps what it says of its article."""
+    if isinstance(row, Reject) or row.provenance:
+        return row
+    url, crawled_at = _first_text(row.meta, "url"), _first_text(row.meta, "crawled_at")
+    return replace(row, provenance=Provenance(row.file, row.row, _sha256(data), None, url, crawled_at))
 
 
 def stem(path: Path) -> str:
@@ -79,9 +124,9 @@ def stem(path: Path) -> str:
     return name.rsplit(".", 1)[0]
 
 
-def _text_file(path: Path, name: str, settings: ReadSettings, rename: Renamer, count: Callable[[int], None]) -> Row:
+def _text_file(path: Path, name: str, settings: ReadSettings, rename: Renamer, report: ReadReport) -> Row:
     line = read_whole(path, settings.max_record_bytes)
-    count(len(line.data))
+    report.on_bytes(len(line.data))
     text = _decode(line, name)
     if isinstance(text, Reject):
         return text
@@ -89,7 +134,42 @@ def _text_file(path: Path, name: str, settings: ReadSettings, rename: Renamer, c
     problem = _text_problem(text)
     if problem:
         return Reject(name, 1, *problem)
-    return Article(name, 1, rename(stem(path)), text)
+    return _with_provenance(Article(name, 1, rename(stem(path)), text), line.data)
+
+
+def _page_file(path: Path, name: str, settings: ReadSettings, rename: Renamer, report: ReadReport) -> Row:
+    line = read_whole(path, settings.max_record_bytes)
+    if line.reason:
+        return Reject(name, 1, line.reason, line.detail)
+    page = read_page(line.data)
+    if page.reason:
+        return Reject(name, 1, page.reason, page.detail)
+    report.body_source[page.meta["body_source"]] += 1
+    return _with_provenance(Article(name, 1, rename(stem(path)), page.text, page.title, page.meta), line.data)
+
+
+def _warc(path: Path, name: str, settings: ReadSettings, rename: Renamer, report: ReadReport) -> Iterator[Row]:
+    row = 0
+    try:
+        for record in read_warc(path, settings.max_record_bytes):
+            row = record.row
+            if record.skipped:
+                report.skipped[record.skipped] += 1
+                continue
+            if record.reason:
+                yield Reject(name, row, record.reason, record.detail, record.url)
+                continue
+            page = read_page(record.page, record.charset, record.url)
+            if page.reason:
+                yield Reject(name, row, page.reason, page.detail, record.url)
+                continue
+            report.body_source[page.meta["body_source"]] += 1
+            source = Provenance(name, row, _sha256(record.payload), record.offset, record.url or None, record.crawled_at or None)
+            yield Article(name, row, rename(f"{stem(path)}#{row}"), page.text, page.title, page.meta, source)
+    except OSError as error:
+        yield Reject(name, row + 1, "unreadable", error.strerror or str(error))
+    if row == 0:
+        yield Reject(name, 0, "empty", "the file holds no record")
 
 
 def _decode(line: Line, name: str) -> str | Reject:
@@ -121,23 +201,25 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _jsonl(
-    path: Path | None, name: str, settings: ReadSettings, gold: bool, rename: Renamer, count: Callable[[int], None]
-) -> Iterator[Row]:
+def _jsonl(path: Path | None, name: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport) -> Iterator[Row]:
     empty = True
     file_id = stem(path) if path else "stdin"
     for line in read_lines(path, settings.max_record_bytes):
-        count(len(line.data))
+        report.on_bytes(len(line.data))
         if not line.reason and not line.data.strip():
             continue  # a blank line is no row
         empty = False
         text = _decode(line, name)
-        yield text if isinstance(text, Reject) else _json_row(text, name, line.row, f"{file_id}#{line.row}", settings, gold, rename)
+        if isinstance(text, Reject):
+            yield text
+            continue
+        row = _json_row(text, name, line.row, f"{file_id}#{line.row}", settings, gold, rename, report)
+        yield _with_provenance(row, line.data.rstrip(b"\r\n"))
     if empty:
         yield Reject(name, 0, "empty", "the file holds no row")
 
 
-def _json_row(text: str, name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Renamer) -> Row:
+def _json_row(text: str, name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport) -> Row:
     try:
         record = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant)
     except RecursionError:
@@ -146,7 +228,43 @@ def _json_row(text: str, name: str, row: int, made_id: str, settings: ReadSettin
         return Reject(name, row, "not_json", str(error))
     if not isinstance(record, dict):
         return Reject(name, row, "not_an_object", f"a JSON object is expected, this is {type(record).__name__}")
-    return record_row(_json_values(record), name, row, made_id, settings, gold, rename)
+    return record_row(_mapped(_json_values(record), settings, report), name, row, made_id, settings, gold, rename)
+
+
+def _mapped(record: dict[str, Any], settings: ReadSettings, report: ReadReport, *, by_name: bool = False) -> dict[str, Any]:
+    mapped, columns = map_columns(record, settings.columns, by_name=by_name)
+    if "text" in mapped or "sentence" in mapped:
+        report.columns.update(columns.items())
+    return mapped
+
+
+def _csv(path: Path, name: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport) -> Iterator[Row]:
+    rows = read_csv(path, settings.max_record_bytes)
+    header = next(rows, None)
+    if header is None or header.reason:
+        yield Reject(name, header.row, header.reason, header.detail) if header else Reject(name, 0, "empty", "the file holds no row")
+        return
+    if not holds_text(list(header.cells), settings.columns):
+        yield Reject(name, header.row, "missing_field", _no_text_in(header.cells))
+        return
+    empty = True
+    for row in rows:
+        empty = False
+        if row.reason:
+            yield Reject(name, row.row, row.reason, row.detail)
+            continue
+        record: dict[str, Any] = _mapped(row.cells, settings, report, by_name=True)
+        for key in ("start", "end"):
+            if str(record.get(key, "")).isdecimal():
+                record[key] = int(record[key][:20])
+        found = record_row(record, name, row.row, f"{stem(path)}#{row.row}", settings, gold, rename)
+        yield _with_provenance(found, row.data)
+    if empty:
+        yield Reject(name, 0, "empty", "the file holds no row but the header")
+
+
+def _no_text_in(names: Sequence[str] | dict[str, Any]) -> str:
+    return f"no column `text` or `sentence`, nor one known to hold text (set read.columns); found: {', '.join(sorted(names)[:8])}"
 
 
 def _no_constant(name: str) -> Any:
@@ -209,7 +327,17 @@ def _sentence(
         if not isinstance(given, list) or not all(isinstance(label, str) for label in given):
             return Reject(name, row, "wrong_type", "`labels` must be a list of label names", sentence_id)
         labels, fields = tuple(given), fields | {"labels"}
-    return Sentence(name, row, article_id, sentence_id, start, end, text, _meta(record, fields), labels)
+    return Sentence(name, row, article_id, sentence_id, start, end, text, _meta(record, fields), labels, _provenance(record))
+
+
+def _provenance(record: dict[str, Any]) -> Provenance | None:
+    """Take over what an earlier run of netral said of a sentence; anything else of that name is looked at no further."""
+    given = record.get("provenance")
+    if not isinstance(given, dict) or given.keys() != set(Provenance.__slots__):
+        return None
+    whole = (given["row"],) if given["offset"] is None else (given["row"], given["offset"])
+    texts = [given[name] for name in ("file", "sha256")] + [given[name] or "" for name in ("url", "crawled_at")]
+    return Provenance(**given) if all(map(_is_offset, whole)) and all(isinstance(text, str) for text in texts) else None
 
 
 def _is_offset(value: Any) -> bool:
@@ -226,13 +354,12 @@ def _meta(record: dict[str, Any], own: frozenset[str]) -> dict[str, Any]:
     return meta
 
 
-def _parquet(path: Path, name: str, settings: ReadSettings, gold: bool, rename: Renamer) -> Iterator[Row]:
+def _parquet(path: Path, name: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport) -> Iterator[Row]:
     row = 0
     try:
         file = pq.ParquetFile(path)
-        names = set(file.schema_arrow.names)
-        if not names & {"text", "sentence"}:
-            yield Reject(name, 0, "missing_field", "neither a column `text` nor `sentence`; found: " + ", ".join(sorted(names)[:8]))
+        if not holds_text(file.schema_arrow.names, settings.columns):
+            yield Reject(name, 0, "missing_field", _no_text_in(file.schema_arrow.names))
             return
         if file.metadata.num_rows == 0:
             yield Reject(name, 0, "empty", "the file holds no row")
@@ -240,7 +367,7 @@ def _parquet(path: Path, name: str, settings: ReadSettings, gold: bool, rename: 
             for record in _records(batch):
                 row += 1
                 if isinstance(record, dict):
-                    yield _parquet_row(record, name, row, f"{stem(path)}#{row}", settings, gold, rename)
+                    yield _parquet_row(record, name, row, f"{stem(path)}#{row}", settings, gold, rename, report)
                 else:
                     yield Reject(name, row, "wrong_type", f"a value cannot be read: {record}")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -256,16 +383,22 @@ def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | Exception]:
             yield error
 
 
-def _parquet_row(record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Renamer) -> Row:
+def _parquet_row(
+    record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport
+) -> Row:
     # A column that is null in this row counts as absent, so that one file may hold articles and sentences.
     record = {key: value for key, value in record.items() if value is not None or key not in ("text", "sentence")}
     if isinstance(record.get("meta"), str):
         with contextlib.suppress(ValueError, RecursionError):
             record["meta"] = json.loads(record["meta"])
+    values = _json_values(record)
+    record = _mapped(values, settings, report)
     value = record.get("sentence", record.get("text", ""))
     if isinstance(value, str) and len(value) * 4 > settings.max_record_bytes and len(value.encode()) > settings.max_record_bytes:
         return Reject(name, row, "record_too_large", f"more than {settings.max_record_bytes} bytes; the bound is read.max_record_bytes")
-    return record_row(_json_values(record), name, row, made_id, settings, gold, rename)
+    # Parquet has no bytes of a row: the digest is of the row as one line of JSON.
+    data = json.dumps(values, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return _with_provenance(record_row(record, name, row, made_id, settings, gold, rename), data)
 
 
 def _json_values(value: Any) -> Any:

@@ -15,7 +15,7 @@ from netral.io.paths import STDIN
 from netral.records import Prediction, Reject, Sentence
 
 # Raise it when a column is added, removed or changes its meaning; docs/output.md describes the columns.
-OUTPUT_SCHEMA = 1
+OUTPUT_SCHEMA = 2
 _ROW_GROUP = 10_000
 # json.dumps with these settings would make a new encoder for every row: a fifth more time for a row with labels, a third
 # for one of `netral split`.
@@ -35,6 +35,7 @@ def output_row(sentence: Sentence, prediction: Prediction, model: str) -> dict[s
         "model": model,
         "truncated": prediction.truncated,
         "meta": sentence.meta,
+        "provenance": _provenance(sentence),
     }
 
 
@@ -47,7 +48,12 @@ def split_row(sentence: Sentence) -> dict[str, Any]:
         "end": sentence.end,
         "sentence": sentence.text,
         "meta": sentence.meta,
+        "provenance": _provenance(sentence),
     }
+
+
+def _provenance(sentence: Sentence) -> dict[str, Any] | None:
+    return sentence.provenance.as_dict() if sentence.provenance else None
 
 
 def json_line(row: dict[str, Any]) -> str:
@@ -111,6 +117,18 @@ class JsonlWriter:
         self.close()
 
 
+_PROVENANCE = pa.struct(
+    [
+        pa.field("file", pa.string()),
+        pa.field("row", pa.int64()),
+        pa.field("sha256", pa.string()),
+        pa.field("offset", pa.int64()),
+        pa.field("url", pa.string()),
+        pa.field("crawled_at", pa.string()),
+    ]
+)
+
+
 def parquet_schema(labels: Iterable[str]) -> pa.Schema:
     """Return the Arrow schema of the output; `meta` is JSON text because its fields differ from crawl to crawl."""
     return pa.schema(
@@ -125,6 +143,7 @@ def parquet_schema(labels: Iterable[str]) -> pa.Schema:
             pa.field("model", pa.string(), nullable=False),
             pa.field("truncated", pa.bool_(), nullable=False),
             pa.field("meta", pa.string(), nullable=False),
+            pa.field("provenance", _PROVENANCE),
         ],
         metadata={"netral_output_schema": str(OUTPUT_SCHEMA)},
     )

@@ -70,8 +70,9 @@ class TextStage:
                     continue
                 a, b = normalised.source_span(start, end)
                 number = len(sentences) + 1
+                sentence_id, words = f"{article.id}:{number}", article.text[a:b]
                 sentences.append(
-                    Sentence(article.file, article.row, article.id, f"{article.id}:{number}", a, b, article.text[a:b], article.meta)
+                    Sentence(article.file, article.row, article.id, sentence_id, a, b, words, article.meta, provenance=article.provenance)
                 )
         return ArticleText(sentences, drops)
 

@@ -1,5 +1,6 @@
 """The `netral` command as a user types it, in a process of its own."""
 
+import io
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ def netral(*args, stdin=None, env=None):
 def test_version_and_help():
     assert netral("--version").stdout.startswith("netral ")
     text = netral("--help").stdout
-    assert all(name in text for name in ("prepare", "train", "evaluate", "label", "split", "cite", "config"))
+    assert all(name in text for name in ("prepare", "train", "evaluate", "label", "split", "verify", "cite", "config"))
 
 
 def test_exit_codes_are_documented_where_they_are_looked_for():
@@ -149,6 +150,30 @@ def test_a_reader_that_goes_away_is_no_traceback(tiny_model):
     process.stdin.close()
     assert "Traceback" not in process.stderr.read()
     process.wait()
+
+
+def test_pages_and_archives_are_labelled_and_proved(tmp_path):
+    """The command of the README, then `netral verify` before and after a source changes."""
+    from warcio.statusandheaders import StatusAndHeaders
+    from warcio.warcwriter import WARCWriter
+
+    page = (ROOT / "tests/data/pages/agency.html").read_bytes()
+    (tmp_path / "page.html").write_bytes(page)
+    with (tmp_path / "crawl.warc.gz").open("wb") as stream:
+        writer = WARCWriter(stream)
+        headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html")], protocol="HTTP/1.1")
+        record = writer.create_warc_record("https://warta.example/1", "response", payload=io.BytesIO(page), http_headers=headers)
+        writer.write_record(record)
+    out = tmp_path / "out.parquet"
+    found = netral("label", tmp_path / "page.html", tmp_path / "crawl.warc.gz", "--out", out, "--backend", "fake")
+    assert found.returncode == 0, found.stderr
+    proved = netral("verify", out)
+    assert (proved.returncode, proved.stdout) == (0, ""), proved.stderr
+    (tmp_path / "page.html").write_bytes(page.replace(b"tujuh laporan", b"enam laporan"))
+    changed = netral("verify", out)
+    assert changed.returncode == 1
+    assert "digest_differs: page:1 from" in changed.stdout
+    assert "crawl" not in changed.stdout
 
 
 def test_config_commands():

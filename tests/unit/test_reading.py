@@ -222,8 +222,8 @@ def test_an_input_that_is_the_output_is_refused(tmp_path):
 
 
 def test_parquet_without_a_text_column(tmp_path):
-    pq.write_table(pa.table({"isi": ["ASN"]}), tmp_path / "a.parquet")
-    assert "isi" in only_reject(tmp_path / "a.parquet").detail
+    pq.write_table(pa.table({"naskah": ["ASN"]}), tmp_path / "a.parquet")
+    assert "naskah" in only_reject(tmp_path / "a.parquet").detail
 
 
 def test_input_order_does_not_matter_and_nothing_is_read_twice(tmp_path):
