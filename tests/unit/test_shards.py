@@ -16,6 +16,7 @@ from inference.rows import Tally, to_labels, to_sentences
 from inference.shards import OutputFolder, cut
 from netral.config import ReadSettings, TextSettings
 from netral.errors import NetralError
+from netral.io.columns import ReadReport
 from netral.io.ids import Renamer, _HashSet
 from netral.io.readers import read_files
 from netral.progress import Progress, say, use_log
@@ -185,7 +186,7 @@ def test_the_readers_tell_how_much_they_read(tmp_path):
     (tmp_path / "a.txt").write_text("ASN netral.")
     (tmp_path / "b.jsonl").write_text('{"text":"ASN netral."}\n\nrubbish\n')
     sizes = []
-    list(read_files(sorted(tmp_path.iterdir()), ReadSettings(), on_bytes=sizes.append))
+    list(read_files(sorted(tmp_path.iterdir()), ReadSettings(), report=ReadReport(on_bytes=sizes.append)))
     assert sum(sizes) == sum(path.stat().st_size for path in tmp_path.iterdir())
 
 
