@@ -108,6 +108,15 @@ class LabelSettings(_Section):
     shard_bytes: int = Field(default=4_000_000, ge=1)
 
 
+class RaySettings(_Section):
+    """What `--engine ray` asks a cluster for; batches are those of ``label``. None of these changes a row of the output."""
+
+    address: str | None = None
+    concurrency: int = Field(default=1, ge=1)
+    num_cpus: float = Field(default=1.0, gt=0)
+    num_gpus: float = Field(default=0.0, ge=0)
+
+
 class Config(_Section):
     """Everything that can be set, with its default."""
 
@@ -120,6 +129,7 @@ class Config(_Section):
     decision: DecisionSettings = DecisionSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     label: LabelSettings = LabelSettings()
+    ray: RaySettings = RaySettings()
 
     @model_validator(mode="after")
     def _labels_differ(self) -> "Config":

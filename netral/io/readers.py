@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 from netral.config import ReadSettings
 from netral.io.ids import Renamer
 from netral.io.paths import COMPRESSIONS, STDIN, expand_inputs, input_format, printable, shown
+from netral.io.remote import RemoteFile
 from netral.io.streams import Line, read_lines, read_whole
 from netral.records import Article, Reject, Sentence
 
 Row = Article | Sentence | Reject
+Rename = Callable[[str], str]
 _SENTENCE_FIELDS = frozenset({"sentence", "id", "article_id", "sentence_id", "start", "end"})
 _ARTICLE_FIELDS = frozenset({"text", "id"})
 _PARQUET_ROWS = 1024
@@ -53,16 +55,33 @@ def read_files(
     """
     rename = Renamer()
     for path in paths:
-        yield from _read_file(path, settings, gold, rename, on_bytes or _no_count)
+        yield from read_file(path, shown(path), settings, rename, gold=gold, on_bytes=on_bytes)
 
 
 def _no_count(size: int) -> None:
     pass
 
 
-def _read_file(path: Path, settings: ReadSettings, gold: bool, rename: Renamer, count: Callable[[int], None]) -> Iterator[Row]:
-    kind = input_format(path)
-    name = shown(path)
+def read_file(
+    path: Path | RemoteFile,
+    name: str,
+    settings: ReadSettings,
+    rename: Rename,
+    *,
+    gold: bool = False,
+    on_bytes: Callable[[int], None] | None = None,
+) -> Iterator[Row]:
+    """Yield every row of one file.
+
+    Args:
+        path: The file.
+        name: Its name in rows and rejects.
+        settings: Bounds on what is read.
+        rename: Turns the id that a record has, or that was made for it, into the one it gets; asked at most once for each row yielded.
+        gold: As for :func:`read_inputs`.
+        on_bytes: As for :func:`read_files`.
+    """
+    kind, count = input_format(path), on_bytes or _no_count
     if kind == ".txt":
         yield _text_file(path, name, settings, rename, count)
     elif kind == ".jsonl":
@@ -71,7 +90,7 @@ def _read_file(path: Path, settings: ReadSettings, gold: bool, rename: Renamer, 
         yield from _parquet(path, name, settings, gold, rename)
 
 
-def stem(path: Path) -> str:
+def stem(path: Path | RemoteFile) -> str:
     """Return a file's name without its format and compression suffixes."""
     name = printable(path.name)
     for suffix in COMPRESSIONS:
@@ -79,7 +98,7 @@ def stem(path: Path) -> str:
     return name.rsplit(".", 1)[0]
 
 
-def _text_file(path: Path, name: str, settings: ReadSettings, rename: Renamer, count: Callable[[int], None]) -> Row:
+def _text_file(path: Path | RemoteFile, name: str, settings: ReadSettings, rename: Rename, count: Callable[[int], None]) -> Row:
     line = read_whole(path, settings.max_record_bytes)
     count(len(line.data))
     text = _decode(line, name)
@@ -122,7 +141,7 @@ def _encodable(text: str) -> bool:
 
 
 def _jsonl(
-    path: Path | None, name: str, settings: ReadSettings, gold: bool, rename: Renamer, count: Callable[[int], None]
+    path: Path | RemoteFile | None, name: str, settings: ReadSettings, gold: bool, rename: Rename, count: Callable[[int], None]
 ) -> Iterator[Row]:
     empty = True
     file_id = stem(path) if path else "stdin"
@@ -137,7 +156,7 @@ def _jsonl(
         yield Reject(name, 0, "empty", "the file holds no row")
 
 
-def _json_row(text: str, name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Renamer) -> Row:
+def _json_row(text: str, name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Rename) -> Row:
     try:
         record = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant)
     except RecursionError:
@@ -153,9 +172,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def record_row(
-    record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Callable[[str], str]
-) -> Row:
+def record_row(record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Rename) -> Row:
     """Turn one record into an article or a sentence, or a reject with its reason."""
     kind = "sentence" if "sentence" in record else "text" if "text" in record else ""
     if not kind:
@@ -182,15 +199,13 @@ def _type(value: Any) -> str:
     return {"NoneType": "null", "list": "a list", "dict": "an object", "bool": "true or false"}.get(type(value).__name__, "a number")
 
 
-def _article(record: dict[str, Any], name: str, row: int, made_id: str, rename: Callable[[str], str]) -> Row:
+def _article(record: dict[str, Any], name: str, row: int, made_id: str, rename: Rename) -> Row:
     title = record.get("title")
     article_id = rename(str(record["id"]) if record.get("id") not in (None, "") else made_id)
     return Article(name, row, article_id, record["text"], title if isinstance(title, str) else "", _meta(record, _ARTICLE_FIELDS))
 
 
-def _sentence(
-    record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Callable[[str], str]
-) -> Row:
+def _sentence(record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Rename) -> Row:
     text = record["sentence"]
     if len(text) > settings.max_sentence_chars:
         return Reject(name, row, "sentence_too_long", f"{len(text)} characters; the bound is read.max_sentence_chars")
@@ -226,10 +241,10 @@ def _meta(record: dict[str, Any], own: frozenset[str]) -> dict[str, Any]:
     return meta
 
 
-def _parquet(path: Path, name: str, settings: ReadSettings, gold: bool, rename: Renamer) -> Iterator[Row]:
+def _parquet(path: Path | RemoteFile, name: str, settings: ReadSettings, gold: bool, rename: Rename) -> Iterator[Row]:
     row = 0
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path.open_random() if isinstance(path, RemoteFile) else path)
         names = set(file.schema_arrow.names)
         if not names & {"text", "sentence"}:
             yield Reject(name, 0, "missing_field", "neither a column `text` nor `sentence`; found: " + ", ".join(sorted(names)[:8]))
@@ -256,7 +271,7 @@ def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | Exception]:
             yield error
 
 
-def _parquet_row(record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Renamer) -> Row:
+def _parquet_row(record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Rename) -> Row:
     # A column that is null in this row counts as absent, so that one file may hold articles and sentences.
     record = {key: value for key, value in record.items() if value is not None or key not in ("text", "sentence")}
     if isinstance(record.get("meta"), str):
