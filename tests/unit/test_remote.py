@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from inference.ray_folder import RayFolder
-from inference.ray_plan import Plan, Planner, find_sources, grouped, planned_rows, row_digest, scan
+from inference.ray_plan import Plan, Planner, final_id, find_sources, grouped, planned_rows, row_digest, scan
 from netral.config import ReadSettings
 from netral.errors import NetralError
 from netral.io.ids import Renamer
@@ -31,7 +31,7 @@ def memory():
 def write(uri, data):
     store, path = filesystem(uri)
     store.create_dir(path.rsplit("/", 1)[0], recursive=True)
-    with store.open_output_stream(path) as stream:
+    with store.open_output_stream(path, compression=None) as stream:
         stream.write(data)
 
 
@@ -97,7 +97,7 @@ def planned(planner, sources):
     keys = []
     rows = list(planned_rows(sources, ReadSettings(), plan, keys))
     assert len(rows) == plan.rows
-    return [(key, getattr(row, "sentence_id", row.id) or None) for key, row in zip(keys, rows, strict=True)]
+    return [(key, final_id(row)) for key, row in zip(keys, rows, strict=True)]
 
 
 def test_small_files_go_together(tmp_path, files):
