@@ -6,6 +6,7 @@ What flows is one part of the output at a time (``label.shard_bytes`` of text), 
 engine works on, so that nothing can come out differently. Only the driver says that a part is done.
 """
 
+import logging
 import os
 import pickle
 import time
@@ -77,7 +78,7 @@ def label_on_ray(
             stack.enter_context(FolderLock(Path(out), None))
         sources = find_sources(inputs, output.out)
         stack.enter_context(_connected(ray, address or config.ray.address))
-        _refuse_too_little(ray, config.ray, address or config.ray.address)
+        _refuse_too_little(ray, config.ray, address or config.ray.address or os.environ.get("RAY_ADDRESS"))
         options = {
             "model": folder.path.absolute(),
             **dict(zip(_CHOSEN, (backend, precision, device), strict=True)),
@@ -112,9 +113,12 @@ class _RayJob:
         first = max((int(name.split("-", 1)[0]) + 1 for name in markers), default=0)
         sentences = 0
         with Progress("label", "rows", total=todo) as progress:
-            for name, group, marker in self._labelled(groups, plans, first):
-                for source in groups[group]:
-                    source.check()
+            for name, changed, marker in self._labelled(groups, plans, first):
+                if changed:
+                    raise NetralError(
+                        f"{', '.join(changed[:3])}: changed or vanished while the job was reading it",
+                        "let nothing write to the input, and run the same command again: finished parts are kept",
+                    )
                 self._output.publish(name, marker)
                 markers[name] = marker
                 sentences += marker["counts"]["sentences_out"]
@@ -134,8 +138,10 @@ class _RayJob:
                 planner.add(plans[group], digest, wanted)
         return plans
 
-    def _labelled(self, groups: Sequence[Sequence[Source]], plans: Sequence[Plan], first: int) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        """Run the pipeline; yield name, group and marker of each part when its files are there."""
+    def _labelled(
+        self, groups: Sequence[Sequence[Source]], plans: Sequence[Plan], first: int
+    ) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
+        """Run the pipeline; yield name, changed inputs and marker of each part when its files are there."""
         work = [(index, pickle.dumps((list(groups[index]), plan))) for index, plan in enumerate(plans) if plan.rows]
         if not work:
             return
@@ -157,7 +163,7 @@ class _RayJob:
         write = (self._output, list(self._folder.labels), self._folder.fingerprint)
         data = data.map_batches(_write, fn_args=write, num_cpus=_READ_CPUS, **one)
         for row in data.iter_rows():
-            yield row["name"], row["group"], pickle.loads(row["data"])  # noqa: S301 - written by our own task
+            yield row["name"], *pickle.loads(row["data"])  # noqa: S301 - written by our own task
 
     def _dataset(self, work: Sequence[tuple[int, bytes]]) -> Any:
         items = [{"name": "", "group": index, "data": data} for index, data in work]
@@ -210,14 +216,16 @@ def _read(batch: pa.Table, settings: ReadSettings, size: int, run: int) -> Itera
         for shard in cut(planned_rows(sources, settings, plan, keys), size, lambda: 0):
             done = [(key, final_id(row)) for key, row in zip(keys, shard.rows, strict=True)]
             keys.clear()
-            yield _row(f"{run:03d}-{group:06d}-{shard.index:05d}", group, (shard.rows, done, shard.read_seconds))
+            files = shard.files()
+            data = (shard.rows, [source for source in sources if source.name in files], done, shard.read_seconds)
+            yield _row(f"{run:03d}-{group:06d}-{shard.index:05d}", group, data)
 
 
 def _split(batch: pa.Table, settings: TextSettings) -> Iterator[pa.Table]:
     stage = TextStage(settings)
-    for name, group, (rows, done, read_seconds) in _items(batch):
+    for name, group, (rows, sources, done, read_seconds) in _items(batch):
         tally = Tally(seconds={"read": read_seconds})
-        yield _row(name, group, (list(to_sentences(rows, stage, tally)), done, tally))
+        yield _row(name, group, (list(to_sentences(rows, stage, tally)), sources, done, tally))
 
 
 class _Score:
@@ -227,19 +235,19 @@ class _Score:
         self._predictor = Predictor(**options)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-        for name, group, (items, done, tally) in _items(batch):
+        for name, group, (items, sources, done, tally) in _items(batch):
             before = scoring_stats(self._predictor)
             labelled = list(to_labels(items, self._predictor, tally))
             scoring = {key: value - before[key] for key, value in scoring_stats(self._predictor).items()}
-            yield _row(name, group, (labelled, done, tally, scoring))
+            yield _row(name, group, (labelled, sources, done, tally, scoring))
 
 
 def _write(batch: pa.Table, output: RayFolder, labels: list[str], model: str) -> Iterator[pa.Table]:
-    for name, group, (labelled, done, tally, scoring) in _items(batch):
+    for name, group, (labelled, sources, done, tally, scoring) in _items(batch):
         with tally.timed("write"):
             size = output.write_part(name, labelled, done, labels, model)
         marker = {"part_bytes": size, "counts": tally.counts(), "scoring": scoring, "stage_seconds": tally.stage_seconds()}
-        yield _row(name, group, marker)
+        yield _row(name, group, ([source.name for source in sources if source.changed()], marker))
 
 
 # ---- Ray itself
@@ -267,8 +275,11 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     try:
         if own:
             ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=False, logging_level="error")
-        quiet = ray.data.DataContext.get_current()
-        quiet.enable_progress_bars = False
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        for handler in logging.getLogger("ray.data").handlers:
+            # What it tells of plans and operators stays in its log files.
+            if type(handler).__name__ == "PlainRayHandler":
+                handler.setLevel(logging.CRITICAL)
         yield
     except ConnectionError as error:
         raise NetralError(

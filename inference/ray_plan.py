@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyarrow import fs
 
 from netral.config import ReadSettings
 from netral.errors import NetralError
 from netral.io.ids import Renamer
 from netral.io.paths import STDIN, expand_inputs, shown
 from netral.io.readers import Row, read_file
-from netral.io.remote import RemoteFile, expand_uris, filesystem, is_uri
+from netral.io.remote import RemoteFile, expand_uris, is_uri
 from netral.records import Article, Reject, Sentence
 
 
@@ -33,17 +32,15 @@ class Source:
     bytes: int
     mtime_ns: int
 
-    def check(self) -> None:
-        """Check that the file has the size and time that it had.
-
-        Raises:
-            NetralError: It changed or vanished.
-        """
-        if _size_and_time(self.file) != (self.bytes, self.mtime_ns):
-            raise NetralError(
-                f"{self.name}: changed or vanished while the job was reading it",
-                "let nothing write to the input, and run the same command again: finished parts are kept",
-            )
+    def changed(self) -> bool:
+        """Tell whether the file has not the size and time that it had, or is gone."""
+        try:
+            if isinstance(self.file, RemoteFile):
+                return self.file.changed()
+            stat = self.file.stat()
+        except OSError:
+            return True
+        return (stat.st_size, stat.st_mtime_ns) != (self.bytes, self.mtime_ns)
 
 
 def find_sources(inputs: Sequence[str], out: str) -> list[Source]:
@@ -60,22 +57,17 @@ def find_sources(inputs: Sequence[str], out: str) -> list[Source]:
     own = out.rstrip("/") + "/"
     files: dict[str, Path | RemoteFile] = {path.as_posix(): path for path in local}
     files.update((file.shown(), file) for file in remote if not file.shown().startswith(own))
-    found = []
-    for name, file in sorted(files.items()):
-        size, mtime_ns = _size_and_time(file)
-        found.append(Source(file, shown(file) if isinstance(file, Path) else name, size, mtime_ns))
-    return found
+    return [_source(name, file) for name, file in sorted(files.items())]
 
 
-def _size_and_time(file: Path | RemoteFile) -> tuple[int, int]:
+def _source(name: str, file: Path | RemoteFile) -> Source:
+    if isinstance(file, RemoteFile):
+        return Source(file, name, file.bytes, file.mtime_ns)
     try:
-        if isinstance(file, RemoteFile):
-            info = filesystem(file.uri)[0].get_file_info(file.path)
-        else:
-            info = fs.LocalFileSystem().get_file_info(str(file))
+        stat = file.stat()
     except OSError as error:
-        raise NetralError(f"{file}: cannot be read ({error})", "check the path, its permissions and your credentials") from None
-    return (info.size or 0, info.mtime_ns or 0) if info.is_file else (-1, 0)
+        raise NetralError(f"{file}: cannot be read ({error.strerror})", "check the path and its permissions") from None
+    return Source(file, shown(file), stat.st_size, stat.st_mtime_ns)
 
 
 def grouped(sources: Iterable[Source], size: int) -> list[list[Source]]:

@@ -26,10 +26,14 @@ class RemoteFile:
     Attributes:
         uri: The URI that the user gave, options in its query included.
         path: The file within the file system of that URI.
+        bytes: Its size when it was found.
+        mtime_ns: Its time of change when it was found; 0 where the store knows none.
     """
 
     uri: str
     path: str
+    bytes: int = 0
+    mtime_ns: int = 0
 
     @property
     def name(self) -> str:
@@ -49,6 +53,11 @@ class RemoteFile:
     def shown(self) -> str:
         """Return its own URI, for messages and rejects."""
         return f"{self.uri.split('://', 1)[0]}://{self.path}"
+
+    def changed(self) -> bool:
+        """Tell whether its size or time is not what it was, or it is gone."""
+        info = filesystem(self.uri)[0].get_file_info(self.path)
+        return not info.is_file or (info.size or 0, info.mtime_ns or 0) != (self.bytes, self.mtime_ns)
 
     def open(self) -> BinaryIO:
         """Open it for reading from the beginning."""
@@ -108,10 +117,10 @@ def _expand(uri: str) -> list[RemoteFile]:
     try:
         info = store.get_file_info(path)
         if info.type == fs.FileType.Directory:
-            listed = [each.path for each in store.get_file_info(fs.FileSelector(path, recursive=True)) if each.is_file]
-            files = [RemoteFile(uri, each) for each in listed if not is_sidecar(PurePosixPath(each).name)]
+            listed = [each for each in store.get_file_info(fs.FileSelector(path, recursive=True)) if each.is_file]
+            files = [_remote(uri, each) for each in listed if not is_sidecar(each.base_name)]
         else:
-            files = [RemoteFile(uri, path)] if info.is_file else []
+            files = [_remote(uri, info)] if info.is_file else []
     except OSError as error:
         raise NetralError(f"{uri}: cannot be read ({error})", "check the address and your credentials") from None
     files = [file for file in files if input_format(file)]
@@ -120,3 +129,7 @@ def _expand(uri: str) -> list[RemoteFile]:
             f"{uri}: no file that netral reads", "check the address (globs work for paths only); formats are .txt, .jsonl and .parquet"
         )
     return files
+
+
+def _remote(uri: str, info: Any) -> RemoteFile:
+    return RemoteFile(uri, info.path, info.size or 0, info.mtime_ns or 0)

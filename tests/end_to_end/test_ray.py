@@ -8,9 +8,11 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support import ROOT, read_jsonl, write_jsonl
+from support import read_jsonl, write_jsonl
+from typer.testing import CliRunner
 
 from inference.job import label
+from netral.cli import app
 from netral.config import load_config
 from netral.errors import NetralError
 
@@ -120,18 +122,21 @@ def test_the_rows_of_the_local_engine_and_only_new_ones_next_time(tmp_path, craw
         on_ray([crawl], out, tiny_model, backend="torch")
 
 
-def test_torch_in_an_actor_over_uris(tmp_path, crawl, tiny_model):
+def test_torch_in_an_actor_over_uris_by_the_command_line(tmp_path, crawl, tiny_model):
     out = tmp_path / "out"
     inputs = [crawl / "d.parquet", crawl / "c.jsonl.gz"]
-    from inference.ray_job import label_on_ray
-
-    uris = [f"file://{path}" for path in inputs]
-    found = label_on_ray(uris, f"file://{out}/", load_config(ROOT / "configs/base.yaml"), model=tiny_model, backend="torch")
+    # Actors of another size than the tasks that split: Ray then keeps the two apart, as it does with GPUs.
+    options = ["--engine", "ray", "--set", "ray.num_cpus=0.5", "--backend", "torch", "--model", str(tiny_model)]
+    done = CliRunner().invoke(app, ["label", *(f"file://{path}" for path in inputs), "--out", f"file://{out}/", *options])
+    assert done.exit_code == 0, done.output
+    assert f"file://{out}/rejects.jsonl" in done.output
+    # URIs are read in the order of their names, as paths are.
     expected, rows, rejects = local(inputs, tmp_path, tiny_model, backend="torch")
+    found = json.loads((out / "summary.json").read_text())
     assert (found["backend"], found["precision"]) == (expected["backend"], expected["precision"]) == ("torch", "fp32")
     assert rows_of(out) == rows
     names = [row["file"] for row in read_jsonl(out / "rejects.jsonl")]
-    assert names == [f"file://{inputs[0]}"] * rejects.count(b"\n")
+    assert names == [f"file://{inputs[0].as_posix()}"] * rejects.count(b"\n")
     assert found["counts"] == expected["counts"]
 
 
@@ -153,19 +158,19 @@ def test_an_input_that_changes_fails_the_job_and_the_next_run_ends_it(tmp_path, 
     from inference import ray_job
 
     path = write_jsonl(tmp_path / "a.jsonl", [article(random.Random(i)) for i in range(5)])
-    publish = ray_job.RayFolder.publish
+    find = ray_job.find_sources
 
-    def publish_and_grow(self, name, marker):
-        publish(self, name, marker)
+    def find_and_grow(*arguments):
+        found = find(*arguments)
         with path.open("a") as stream:
             stream.write(json.dumps(article(random.Random(99))) + "\n")
+        return found
 
-    monkeypatch.setattr(ray_job.RayFolder, "publish", publish_and_grow)
-    small = load_config(None, ["label.shard_bytes=1000"])
+    monkeypatch.setattr(ray_job, "find_sources", find_and_grow)
     with pytest.raises(NetralError, match=r"a\.jsonl: changed or vanished"):
-        on_ray([path], tmp_path / "out", tiny_model, small)
+        on_ray([path], tmp_path / "out", tiny_model)
     monkeypatch.undo()
-    on_ray([path], tmp_path / "out", tiny_model, small)
+    on_ray([path], tmp_path / "out", tiny_model)
     assert rows_of(tmp_path / "out") == local([path], tmp_path, tiny_model)[1]
 
 
