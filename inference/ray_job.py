@@ -6,12 +6,11 @@ What flows is one part of the output at a time (``label.shard_bytes`` of text), 
 engine works on, so that nothing can come out differently. Only the driver says that a part is done.
 """
 
-import logging
 import os
 import pickle
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,12 @@ import pyarrow as pa
 from inference.folder_job import nothing_usable
 from inference.locks import FolderLock
 from inference.predictor import DEFAULT_MODEL, Predictor
+from inference.ray_cluster import connected, load_ray, refuse_too_little, resolved
 from inference.ray_folder import KIND, RayFolder
 from inference.ray_plan import Plan, Planner, Source, final_id, find_sources, grouped, planned_rows, rows_to_do, scan
-from inference.rows import Tally, added_up, in_use, scoring_stats, to_labels, to_sentences
+from inference.rows import Tally, added_up, scoring_stats, to_labels, to_sentences
 from inference.shards import cut
-from netral.config import Config, RaySettings, ReadSettings, TextSettings
+from netral.config import Config, ReadSettings, TextSettings
 from netral.errors import NetralError
 from netral.io.remote import is_uri
 from netral.io.writers import OUTPUT_SCHEMA
@@ -69,7 +69,7 @@ def label_on_ray(
     Raises:
         NetralError: Ray is missing or cannot be reached, the folder or an input cannot be used, or a task failed.
     """
-    ray = _ray()
+    ray = load_ray()
     folder = open_model_folder(model or DEFAULT_MODEL)
     output = RayFolder(out)
     begun = time.monotonic()
@@ -77,8 +77,8 @@ def label_on_ray(
         if not is_uri(out):
             stack.enter_context(FolderLock(Path(out), None))
         sources = find_sources(inputs, output.out)
-        stack.enter_context(_connected(ray, address or config.ray.address))
-        _refuse_too_little(ray, config.ray, address or config.ray.address or os.environ.get("RAY_ADDRESS"))
+        stack.enter_context(connected(ray, address or config.ray.address))
+        refuse_too_little(ray, config.ray, address or config.ray.address or os.environ.get("RAY_ADDRESS"))
         options = {
             "model": folder.path.absolute(),
             **dict(zip(_CHOSEN, (backend, precision, device), strict=True)),
@@ -87,7 +87,7 @@ def label_on_ray(
             "streams": max(1, int(config.ray.num_cpus)),
             "cache": cache.absolute() if cache else None,
         }
-        options.update(_resolved(ray, options, config.ray, folder))
+        options.update(resolved(ray, options, config.ray, folder))
         settings = {"read": config.read.model_dump(), "label": {"shard_bytes": config.label.shard_bytes}}
         wanted = {"schema": OUTPUT_SCHEMA, "code": code_digest()[:16], "model": folder.fingerprint, "settings": settings}
         manifest = {"kind": KIND, **wanted, **{key: options[key] for key in _CHOSEN}}
@@ -248,84 +248,3 @@ def _write(batch: pa.Table, output: RayFolder, labels: list[str], model: str) ->
             size = output.write_part(name, labelled, done, labels, model)
         marker = {"part_bytes": size, "counts": tally.counts(), "scoring": scoring, "stage_seconds": tally.stage_seconds()}
         yield _row(name, group, ([source.name for source in sources if source.changed()], marker))
-
-
-# ---- Ray itself
-
-
-def _ray() -> Any:
-    # Read when Ray is imported: no reports to its makers.
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise NetralError("--engine ray: Ray is not installed", "pip install 'netral[ray]', or leave --engine out") from None
-    return ray
-
-
-@contextmanager
-def _connected(ray: Any, address: str | None) -> Iterator[None]:
-    """Connect to the cluster, or start a Ray on this machine; a Ray that the process uses already stays as it is.
-
-    Raises:
-        NetralError: There is no cluster at the address, or a task failed there.
-    """
-    own = not ray.is_initialized()
-    try:
-        if own:
-            ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=False, logging_level="error")
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        for handler in logging.getLogger("ray.data").handlers:
-            # What it tells of plans and operators stays in its log files.
-            if type(handler).__name__ == "PlainRayHandler":
-                handler.setLevel(logging.CRITICAL)
-        yield
-    except ConnectionError as error:
-        raise NetralError(
-            f"--address {address}: no Ray cluster answers there ({error})", "start one (`ray start --head`), or leave --address out"
-        ) from None
-    except ray.exceptions.RayError as error:
-        raise NetralError(
-            f"the Ray job failed: {_cause(error)}", "see the logs of Ray, then run the same command again: finished parts are kept"
-        ) from None
-    finally:
-        if own:
-            ray.shutdown()
-
-
-def _cause(error: Exception) -> str:
-    """Return the last line of a trace that names an error: Ray puts traces of all machines into one text."""
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, NetralError):
-        return cause.message
-    lines = [line for line in str(error).splitlines() if line[:1].isalpha() and ": " in line]
-    return lines[-1] if lines else type(error).__name__
-
-
-def _refuse_too_little(ray: Any, wanted: RaySettings, address: str | None) -> None:
-    """Refuse actors that a Ray on this machine has no room for: they would wait for ever. A cluster may still grow."""
-    if address:
-        return
-    there = ray.cluster_resources()
-    for name, needed in (("CPU", wanted.concurrency * wanted.num_cpus + 1), ("GPU", wanted.concurrency * wanted.num_gpus)):
-        if needed > there.get(name, 0):
-            raise NetralError(
-                f"ray.concurrency = {wanted.concurrency}: needs {needed:g} {name}s, one CPU for reading and splitting included; "
-                f"here are {there.get(name, 0):g}",
-                "lower ray.concurrency, ray.num_cpus or ray.num_gpus, or pass --address of a cluster",
-            )
-
-
-def _resolved(ray: Any, options: dict[str, Any], actors: RaySettings, folder: ModelFolder) -> dict[str, str]:
-    """Load the model once where an actor would, so that ``auto`` means the same in all of them and a bad model fails first."""
-    task = ray.remote(num_cpus=actors.num_cpus, num_gpus=actors.num_gpus)(_look)
-    found: dict[str, str] = ray.get(task.remote(options))
-    if found.pop("model") != folder.fingerprint:
-        raise NetralError(f"{folder.path}: another model lies there on the cluster's machines", "put the same folder on every machine")
-    return found
-
-
-def _look(options: dict[str, Any]) -> dict[str, str]:
-    with Predictor(**options) as predictor:
-        return {"model": predictor.folder.fingerprint, **in_use(predictor)}

@@ -27,9 +27,9 @@ wajib menjaga sikap warga pasar jalan hujan sawah jembatan kantor desa musim pan
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
     """One Ray for the whole module: starting it takes ten seconds on a busy machine."""
-    from inference.ray_job import _ray
+    from inference.ray_cluster import load_ray
 
-    ray = _ray()
+    ray = load_ray()
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield
     ray.shutdown()
@@ -172,6 +172,14 @@ def test_an_input_that_changes_fails_the_job_and_the_next_run_ends_it(tmp_path, 
     monkeypatch.undo()
     on_ray([path], tmp_path / "out", tiny_model)
     assert rows_of(tmp_path / "out") == local([path], tmp_path, tiny_model)[1]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no such host:6379"])
+def test_a_cluster_that_does_not_answer(address):
+    from inference.ray_cluster import connect, load_ray
+
+    with pytest.raises(NetralError, match=f"{address}: no Ray cluster answers"):
+        connect(load_ray(), address)
 
 
 def test_without_ray_the_message_says_how_to_get_it(tmp_path, tiny_model, monkeypatch):
