@@ -28,9 +28,10 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -q
 
-# A hundred kills of a folder job at random moments; `make test` has ten.
+# A hundred kills of a folder job at random moments (`make test` has ten), and jobs on Ray, which takes 240 MB and is not in `install`.
 test-slow: install
-	NETRAL_SLOW=1 $(BIN)/python -m pytest -q tests/end_to_end/test_fault.py
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	NETRAL_SLOW=1 $(BIN)/python -m pytest -q tests/end_to_end/test_fault.py tests/end_to_end/test_ray.py
 
 check: install
 	$(BIN)/ruff format --check .

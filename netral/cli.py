@@ -159,6 +159,8 @@ def label(
     shard: Annotated[str | None, typer.Option(help="For a folder: do only every n-th shard, as i/n, in one of n jobs.")] = None,
     rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
     max_rejects: Annotated[int | None, typer.Option(min=0, help="Exit with 3 if more rows were rejected; all is written still.")] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray: a folder by a Ray cluster; inputs and DIR/ may be s3:// or gs://.")] = "local",
+    address: Annotated[str | None, typer.Option(help="For --engine ray: the cluster, for example auto; default: this machine.")] = None,
     log: Log = "auto",
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -166,26 +168,23 @@ def label(
 ) -> None:
     """Label every sentence of a crawl. A folder job that was stopped goes on with the same command."""
     _use_log(log)
-    from inference.job import label as run
     from inference.job import sidecars
-    from inference.locks import Slice
     from netral.config import load_config
 
     extra = [f"label.batch_tokens={batch_tokens}"] if batch_tokens is not None else []
-    found = run(
-        inputs,
-        out,
-        load_config(config, [*(overrides or []), *extra]),
-        model=model,
-        backend=backend,
-        precision=precision,
-        device=device,
-        cache=cache,
-        rejects=rejects,
-        workers=_workers(workers),
-        part=Slice.parse(shard) if shard else None,
-        overwrite=overwrite,
-    )
+    settings = load_config(config, [*(overrides or []), *extra])
+    given: dict[str, Any] = {"model": model, "backend": backend, "precision": precision, "device": device}
+    given |= {"cache": cache, "overwrite": overwrite}
+    if _on_ray(engine, out, address, {"--workers": workers != "auto", "--shard": shard, "--rejects": rejects}):
+        from inference.ray_job import label_on_ray
+
+        found = label_on_ray(inputs, out, settings, address=address, **given)
+    else:
+        from inference.job import label as run
+        from inference.locks import Slice
+
+        part = Slice.parse(shard) if shard else None
+        found = run(inputs, out, settings, rejects=rejects, workers=_workers(workers), part=part, **given)
     if "unfinished" in found:
         say(f"label: slice {shard} of {out} is done; {found['unfinished']} shards of other slices are not", **found)
         return
@@ -198,11 +197,27 @@ def label(
             event="summary",
             counts=counts,
         )
-    _closing("label", out, found, sidecars(out, rejects)[0])
+    _closing("label", out, found, f"{out}rejects.jsonl" if engine == "ray" else sidecars(out, rejects)[0])
     rejected = sum(found["counts"]["rejects"].values())
     if max_rejects is not None and rejected > max_rejects:
         say(f"label: {rejected} rejects, more than --max-rejects {max_rejects}", level="error")
         raise typer.Exit(3)
+
+
+def _on_ray(engine: str, out: str, address: str | None, others: dict[str, Any]) -> bool:
+    """Tell which engine is meant, and refuse options of the other one."""
+    if engine not in ("local", "ray"):
+        raise NetralError(f"--engine {engine}: unknown", "choose local or ray")
+    if engine == "local":
+        if address:
+            raise NetralError(f"--address {address}: only for --engine ray", "add --engine ray")
+        return False
+    wrong = [name for name, given in others.items() if given]
+    if wrong:
+        raise NetralError(f"{', '.join(wrong)}: not for --engine ray", "leave it out; the section `ray` of the configuration sizes the job")
+    if not out.endswith("/"):
+        raise NetralError(f"{out}: --engine ray writes a folder", "name the output with / at the end")
+    return True
 
 
 def _workers(text: str) -> int | None:
@@ -310,7 +325,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def _closing(stage: str, out: str, found: dict[str, Any], reject_file: Path | None) -> None:
+def _closing(stage: str, out: str, found: dict[str, Any], reject_file: Path | str | None) -> None:
     if found.get("unchanged"):
         say(f"{stage}: {out} is up to date, nothing to do")
         return

@@ -117,6 +117,15 @@ class DedupSettings(_Section):
     containment: Annotated[float, Field(gt=0, le=1)] = 0.55
 
 
+class RaySettings(_Section):
+    """What `--engine ray` asks a cluster for; batches are those of ``label``. None of these changes a row of the output."""
+
+    address: str | None = None
+    concurrency: int = Field(default=1, ge=1)
+    num_cpus: float = Field(default=1.0, gt=0)
+    num_gpus: float = Field(default=0.0, ge=0)
+
+
 class Config(_Section):
     """Everything that can be set, with its default."""
 
@@ -130,6 +139,7 @@ class Config(_Section):
     evaluate: EvaluateSettings = EvaluateSettings()
     label: LabelSettings = LabelSettings()
     dedup: DedupSettings = DedupSettings()
+    ray: RaySettings = RaySettings()
 
     @model_validator(mode="after")
     def _labels_differ(self) -> "Config":

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from netral.io.remote import RemoteFile
 from netral.io.streams import Line, read_lines
 
 _DELIMITERS = ",;\t|"
@@ -55,7 +56,7 @@ class _Lines:
         return line.data.decode("utf-8", "surrogateescape")
 
 
-def read_csv(path: Path, limit: int) -> Iterator[CsvRow]:
+def read_csv(path: Path | RemoteFile, limit: int) -> Iterator[CsvRow]:
     """Yield the header as the first row (its cells are the columns by their own names), then the records.
 
     The delimiter is the one of comma, semicolon, tab and bar that the header has most of. A record may span lines within

@@ -17,7 +17,7 @@ class Renamer:
 
     def __init__(self) -> None:
         """Start with no id seen."""
-        self._seen = _HashSet()
+        self._seen = HashSet()
         self._repeats: dict[str, int] = {}
 
     def __call__(self, wanted: str) -> str:
@@ -29,7 +29,7 @@ class Renamer:
         return self(f"{wanted}~{count}")
 
 
-class _HashSet:
+class HashSet:
     """A set of texts that keeps 64 bits of each.
 
     Open addressing in arrays takes 11 to 21 bytes an id (13 measured at 3 million), a dict of the texts 121.
@@ -38,13 +38,19 @@ class _HashSet:
     """
 
     def __init__(self) -> None:
+        """Start empty."""
         self._tables = [array("Q", bytes(8 * 8)) for _ in range(_TABLES)]
         self._counts = [0] * _TABLES
 
+    def __contains__(self, text: str) -> bool:
+        """Tell whether a text was added."""
+        key = _key(text)
+        table = self._tables[key % _TABLES]
+        return table[_slot(table, key)] != 0
+
     def add(self, text: str) -> bool:
         """Add a text; tell whether it is new."""
-        # 0 marks an empty slot.
-        key = int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") or 1
+        key = _key(text)
         number = key % _TABLES
         table = self._tables[number]
         slot = _slot(table, key)
@@ -55,6 +61,11 @@ class _HashSet:
         if self._counts[number] * 4 > len(table) * 3:
             self._tables[number] = _doubled(table)
         return True
+
+
+def _key(text: str) -> int:
+    # 0 marks an empty slot.
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") or 1
 
 
 def _slot(table: "array[int]", key: int) -> int:

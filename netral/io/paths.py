@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 from netral.errors import NetralError
 
@@ -19,7 +20,15 @@ _SHOWN_FORMATS = ".txt, .jsonl, .csv, .html (also .gz, .zst, .xz), .parquet, .wa
 STDIN = "-"
 
 
-def input_format(path: Path) -> str | None:
+class Named(Protocol):
+    """What has a file name: a path, or a file in an object store."""
+
+    @property
+    def suffixes(self) -> list[str]:
+        """The suffixes of the name, each with its dot."""
+
+
+def input_format(path: Named) -> str | None:
     """Return the format's suffix of a file name, compression apart, or None if it is none that netral reads.
 
     >>> input_format(Path("crawl.jsonl.gz")), input_format(Path("page.pdf"))
@@ -87,7 +96,7 @@ def _expand(item: str) -> list[Path]:
 
 
 def _readable_files(paths: Iterable[Path]) -> list[Path]:
-    return [p for p in sorted(paths) if p.is_file() and input_format(p) and not _is_sidecar(p)]
+    return [p for p in sorted(paths) if p.is_file() and input_format(p) and not is_sidecar(p.name)]
 
 
 def shown(path: Path) -> str:
@@ -102,9 +111,9 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _is_sidecar(path: Path) -> bool:
+def is_sidecar(name: str) -> bool:
     """Tell netral's own reject files in a folder from input."""
-    return path.name == "rejects.jsonl" or path.name.endswith(".rejects.jsonl")
+    return name == "rejects.jsonl" or name.endswith(".rejects.jsonl")
 
 
 @contextmanager

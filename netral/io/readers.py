@@ -18,12 +18,14 @@ from netral.io.csv_rows import read_csv
 from netral.io.html import read_page
 from netral.io.ids import Renamer
 from netral.io.paths import COMPRESSIONS, STDIN, expand_inputs, input_format, printable, shown
+from netral.io.remote import RemoteFile
 from netral.io.streams import Line, read_lines, read_whole
 from netral.io.warc import read_warc
 from netral.language import foreign_language
 from netral.records import Article, Provenance, Reject, Sentence
 
 Row = Article | Sentence | Reject
+Rename = Callable[[str], str]
 _SENTENCE_FIELDS = frozenset({"sentence", "id", "article_id", "sentence_id", "start", "end", "provenance"})
 _ARTICLE_FIELDS = frozenset({"text", "id"})
 _PARQUET_ROWS = 1024
@@ -63,14 +65,20 @@ def read_files(paths: Sequence[Path], settings: ReadSettings, *, gold: bool = Fa
 
 
 def read_file(
-    path: Path, name: str, settings: ReadSettings, *, gold: bool = False, rename: Renamer | None = None, report: ReadReport | None = None
+    path: Path | RemoteFile,
+    name: str,
+    settings: ReadSettings,
+    rename: Rename | None = None,
+    *,
+    gold: bool = False,
+    report: ReadReport | None = None,
 ) -> Iterator[Row]:
     """Yield every row of one file, which messages and provenance call ``name``."""
     report = report if report is not None else ReadReport()
     yield from map(_language_checked(settings, report), _rows(path, name, settings, gold, rename or Renamer(), report))
 
 
-def _rows(path: Path, name: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport) -> Iterator[Row]:
+def _rows(path: Path | RemoteFile, name: str, settings: ReadSettings, gold: bool, rename: Rename, report: ReadReport) -> Iterator[Row]:
     kind = input_format(path)
     if kind == ".txt":
         yield _text_file(path, name, settings, rename, report)
@@ -116,7 +124,7 @@ def _with_provenance(row: Row, data: bytes) -> Row:
     return replace(row, provenance=Provenance(row.file, row.row, _sha256(data), None, url, crawled_at))
 
 
-def stem(path: Path) -> str:
+def stem(path: Path | RemoteFile) -> str:
     """Return a file's name without its format and compression suffixes."""
     name = printable(path.name)
     for suffix in COMPRESSIONS:
@@ -124,7 +132,7 @@ def stem(path: Path) -> str:
     return name.rsplit(".", 1)[0]
 
 
-def _text_file(path: Path, name: str, settings: ReadSettings, rename: Renamer, report: ReadReport) -> Row:
+def _text_file(path: Path | RemoteFile, name: str, settings: ReadSettings, rename: Rename, report: ReadReport) -> Row:
     line = read_whole(path, settings.max_record_bytes)
     report.on_bytes(len(line.data))
     text = _decode(line, name)
@@ -137,7 +145,7 @@ def _text_file(path: Path, name: str, settings: ReadSettings, rename: Renamer, r
     return _with_provenance(Article(name, 1, rename(stem(path)), text), line.data)
 
 
-def _page_file(path: Path, name: str, settings: ReadSettings, rename: Renamer, report: ReadReport) -> Row:
+def _page_file(path: Path | RemoteFile, name: str, settings: ReadSettings, rename: Rename, report: ReadReport) -> Row:
     line = read_whole(path, settings.max_record_bytes)
     if line.reason:
         return Reject(name, 1, line.reason, line.detail)
@@ -148,7 +156,7 @@ def _page_file(path: Path, name: str, settings: ReadSettings, rename: Renamer, r
     return _with_provenance(Article(name, 1, rename(stem(path)), page.text, page.title, page.meta), line.data)
 
 
-def _warc(path: Path, name: str, settings: ReadSettings, rename: Renamer, report: ReadReport) -> Iterator[Row]:
+def _warc(path: Path | RemoteFile, name: str, settings: ReadSettings, rename: Rename, report: ReadReport) -> Iterator[Row]:
     row = 0
     try:
         for record in read_warc(path, settings.max_record_bytes):
@@ -201,7 +209,9 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _jsonl(path: Path | None, name: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport) -> Iterator[Row]:
+def _jsonl(
+    path: Path | RemoteFile | None, name: str, settings: ReadSettings, gold: bool, rename: Rename, report: ReadReport
+) -> Iterator[Row]:
     empty = True
     file_id = stem(path) if path else "stdin"
     for line in read_lines(path, settings.max_record_bytes):
@@ -219,7 +229,7 @@ def _jsonl(path: Path | None, name: str, settings: ReadSettings, gold: bool, ren
         yield Reject(name, 0, "empty", "the file holds no row")
 
 
-def _json_row(text: str, name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport) -> Row:
+def _json_row(text: str, name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Rename, report: ReadReport) -> Row:
     try:
         record = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant)
     except RecursionError:
@@ -238,7 +248,7 @@ def _mapped(record: dict[str, Any], settings: ReadSettings, report: ReadReport, 
     return mapped
 
 
-def _csv(path: Path, name: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport) -> Iterator[Row]:
+def _csv(path: Path | RemoteFile, name: str, settings: ReadSettings, gold: bool, rename: Rename, report: ReadReport) -> Iterator[Row]:
     rows = read_csv(path, settings.max_record_bytes)
     header = next(rows, None)
     if header is None or header.reason:
@@ -271,9 +281,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def record_row(
-    record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Callable[[str], str]
-) -> Row:
+def record_row(record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Rename) -> Row:
     """Turn one record into an article or a sentence, or a reject with its reason."""
     kind = "sentence" if "sentence" in record else "text" if "text" in record else ""
     if not kind:
@@ -300,15 +308,13 @@ def _type(value: Any) -> str:
     return {"NoneType": "null", "list": "a list", "dict": "an object", "bool": "true or false"}.get(type(value).__name__, "a number")
 
 
-def _article(record: dict[str, Any], name: str, row: int, made_id: str, rename: Callable[[str], str]) -> Row:
+def _article(record: dict[str, Any], name: str, row: int, made_id: str, rename: Rename) -> Row:
     title = record.get("title")
     article_id = rename(str(record["id"]) if record.get("id") not in (None, "") else made_id)
     return Article(name, row, article_id, record["text"], title if isinstance(title, str) else "", _meta(record, _ARTICLE_FIELDS))
 
 
-def _sentence(
-    record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Callable[[str], str]
-) -> Row:
+def _sentence(record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Rename) -> Row:
     text = record["sentence"]
     if len(text) > settings.max_sentence_chars:
         return Reject(name, row, "sentence_too_long", f"{len(text)} characters; the bound is read.max_sentence_chars")
@@ -354,10 +360,10 @@ def _meta(record: dict[str, Any], own: frozenset[str]) -> dict[str, Any]:
     return meta
 
 
-def _parquet(path: Path, name: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport) -> Iterator[Row]:
+def _parquet(path: Path | RemoteFile, name: str, settings: ReadSettings, gold: bool, rename: Rename, report: ReadReport) -> Iterator[Row]:
     row = 0
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path.open_random() if isinstance(path, RemoteFile) else path)
         if not holds_text(file.schema_arrow.names, settings.columns):
             yield Reject(name, 0, "missing_field", _no_text_in(file.schema_arrow.names))
             return
@@ -384,7 +390,7 @@ def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | Exception]:
 
 
 def _parquet_row(
-    record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Renamer, report: ReadReport
+    record: dict[str, Any], name: str, row: int, made_id: str, settings: ReadSettings, gold: bool, rename: Rename, report: ReadReport
 ) -> Row:
     # A column that is null in this row counts as absent, so that one file may hold articles and sentences.
     record = {key: value for key, value in record.items() if value is not None or key not in ("text", "sentence")}

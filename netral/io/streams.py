@@ -12,6 +12,8 @@ from typing import BinaryIO, cast
 
 import pyarrow
 
+from netral.io.remote import RemoteFile
+
 _CHUNK = 1 << 20
 # Arrow gives nothing of a read that meets the end of a cut file: small reads lose little.
 _ZSTD_READ = 1 << 14
@@ -30,22 +32,23 @@ class Line:
     detail: str = ""
 
 
-def open_bytes(path: Path | None) -> BinaryIO:
+def open_bytes(path: Path | RemoteFile | None) -> BinaryIO:
     """Open a file for reading, decompressed by its suffix; None is standard input."""
     if path is None:
         return sys.stdin.buffer
     suffix = path.suffix.lower()
+    source = path.open() if isinstance(path, RemoteFile) else path
     if suffix == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
+        return cast(BinaryIO, gzip.open(source, "rb"))
     if suffix == ".xz":
-        return cast(BinaryIO, lzma.open(path, "rb"))
+        return cast(BinaryIO, lzma.open(source, "rb"))
     if suffix == ".zst":
         # Arrow's reader, unlike others, reports a file that ends in the middle of a frame.
-        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, pyarrow.input_stream(path, compression="zstd")), _ZSTD_READ))
-    return path.open("rb")
+        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, pyarrow.input_stream(source, compression="zstd")), _ZSTD_READ))
+    return source.open("rb") if isinstance(source, Path) else source
 
 
-def read_whole(path: Path, limit: int) -> Line:
+def read_whole(path: Path | RemoteFile, limit: int) -> Line:
     """Read a whole file of at most ``limit`` bytes (after decompression) as one row."""
     try:
         with open_bytes(path) as stream:
@@ -59,7 +62,7 @@ def read_whole(path: Path, limit: int) -> Line:
     return Line(1, data)
 
 
-def read_lines(path: Path | None, limit: int) -> Iterator[Line]:
+def read_lines(path: Path | RemoteFile | None, limit: int) -> Iterator[Line]:
     """Yield the lines of a file, each with its row; one longer than ``limit`` bytes becomes a reason.
 
     Memory stays within ``limit`` whatever the file holds. What cannot be decompressed ends the file with a reason;

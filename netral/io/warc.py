@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from netral.errors import NetralError
+from netral.io.remote import RemoteFile
 
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _CHUNK = 1 << 16
@@ -64,7 +65,7 @@ class _Damage(Exception):
     """What stands here is no whole record; ``args``: reason and detail."""
 
 
-def read_warc(path: Path, limit: int) -> Iterator[WarcPage]:
+def read_warc(path: Path | RemoteFile, limit: int) -> Iterator[WarcPage]:
     """Yield every record of a WARC file in order, in memory bounded by a few times ``limit`` bytes.
 
     Raises:
@@ -72,7 +73,7 @@ def read_warc(path: Path, limit: int) -> Iterator[WarcPage]:
         OSError: The file cannot be read.
     """
     parsers = _parsers()
-    with path.open("rb") as file:
+    with path.open() if isinstance(path, RemoteFile) else path.open("rb") as file:
         zipped = file.read(2) == _GZIP_MAGIC[:2]
         row, offset = 0, 0
         while offset >= 0:

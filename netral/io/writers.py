@@ -152,8 +152,8 @@ def parquet_schema(labels: Iterable[str]) -> pa.Schema:
 class ParquetWriter:
     """Writes output rows as Parquet (zstd, row groups of a fixed size)."""
 
-    def __init__(self, path: Path, labels: Iterable[str]) -> None:
-        """Open the file for writing."""
+    def __init__(self, path: Path | pa.NativeFile, labels: Iterable[str]) -> None:
+        """Open the file for writing; a stream is left open at the end."""
         self._schema = parquet_schema(labels)
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []

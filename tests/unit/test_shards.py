@@ -17,7 +17,7 @@ from inference.shards import OutputFolder, cut
 from netral.config import ReadSettings, TextSettings
 from netral.errors import NetralError
 from netral.io.columns import ReadReport
-from netral.io.ids import Renamer, _HashSet
+from netral.io.ids import HashSet, Renamer
 from netral.io.readers import read_files
 from netral.progress import Progress, say, use_log
 from netral.provenance import file_digest
@@ -68,7 +68,7 @@ def test_ids_are_renamed_as_a_dict_of_all_ids_would(ids):
 
 
 def test_a_hundred_thousand_ids_take_few_bytes_each():
-    seen = _HashSet()
+    seen = HashSet()
     assert all(seen.add(f"crawl#{i}") for i in range(100_000))
     assert not any(seen.add(f"crawl#{i}") for i in range(0, 100_000, 7))
     assert sum(table.itemsize * len(table) for table in seen._tables) < 22 * 100_000
