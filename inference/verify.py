@@ -13,7 +13,7 @@ from inference.job import is_folder, sidecars
 from netral.config import ReadSettings
 from netral.errors import NetralError
 from netral.io.paths import STDIN
-from netral.io.readers import read_file
+from netral.io.readers import given_provenance, read_file
 from netral.progress import Progress
 from netral.records import Article, Provenance, Reject, Sentence
 
@@ -61,11 +61,10 @@ def verify(out: str, read: ReadSettings | None = None, source: Path | None = Non
     with Progress("verify", "rows") as progress:
         for count, row in enumerate(_output_rows(out), 1):
             progress.advance(1)
-            given = row.get("provenance")
-            if not isinstance(given, dict):
+            wanted = given_provenance(row)
+            if wanted is None:
                 yield Mismatch(count, str(row["sentence_id"]), "", 0, "no_provenance")
                 continue
-            wanted = Provenance(**given)
             if reader is None or reader.file != wanted.file or reader.row > wanted.row:
                 reader = _Reader(wanted.file, _find(wanted.file, source), read)
             reason = reader.compare(wanted, row)
@@ -126,7 +125,9 @@ def _output_rows(out: str) -> Iterator[dict[str, Any]]:
         for part in sorted(path.glob("part-*.parquet")) if is_folder(out) else [path]:
             for row in _parquet_rows(part) if part.suffix == ".parquet" else map(json.loads, part.open(encoding="utf-8")):
                 if not all(name in row for name in _COLUMNS):
-                    raise ValueError(f"lacks one of {', '.join(_COLUMNS)}")
+                    raise ValueError(f"a row lacks one of {', '.join(_COLUMNS)}")
+                if not (isinstance(row["start"], int) and isinstance(row["end"], int)):
+                    raise ValueError("offsets that are no whole numbers")
                 yield row
     except (ValueError, TypeError, pa.ArrowException) as error:
         raise NetralError(f"{out}: not an output of netral label or split of this version ({error})", "label the crawl again") from None

@@ -10,7 +10,20 @@ from pathlib import Path
 from typing import Any
 
 RUN_FILE = "run.json"
-_LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "evaluate", "accelerate", "scikit-learn", "numpy", "pyarrow")
+_LIBRARIES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "evaluate",
+    "accelerate",
+    "scikit-learn",
+    "numpy",
+    "pyarrow",
+    "trafilatura",
+    "lxml",
+    "warcio",
+)
 
 
 def file_digest(path: Path) -> str:

@@ -34,11 +34,13 @@ class _Lines:
 
     def __init__(self, lines: Iterator[Line], limit: int) -> None:
         self._lines, self._limit = lines, limit
-        self.first = 0
-        self.data = b""
+        self.begin()
 
     def begin(self) -> None:
-        self.first, self.data = 0, b""
+        self.first, self._parts, self._size = 0, list[bytes](), 0
+
+    def data(self) -> bytes:
+        return b"".join(self._parts).rstrip(b"\r\n")
 
     def __iter__(self) -> "_Lines":
         return self
@@ -48,8 +50,9 @@ class _Lines:
         self.first = self.first or line.row
         if line.reason:
             raise _LineProblem(line)
-        self.data += line.data
-        if len(self.data) > self._limit:
+        self._parts.append(line.data)
+        self._size += len(line.data)
+        if self._size > self._limit:
             detail = f"more than {self._limit} bytes: a quotation mark that is not closed, or read.max_record_bytes is too small"
             raise _LineProblem(Line(self.first, reason="record_too_large", detail=detail))
         # Bytes that are no UTF-8 become half surrogates, so that the row they stand in can be told.
@@ -95,7 +98,7 @@ def read_csv(path: Path | RemoteFile, limit: int) -> Iterator[CsvRow]:
 
 
 def _row(lines: _Lines, cells: list[str], header: list[str] | None) -> CsvRow:
-    data = lines.data.rstrip(b"\r\n")
+    data = lines.data()
     try:
         "".join(cells).encode()
     except UnicodeEncodeError:

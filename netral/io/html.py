@@ -7,6 +7,7 @@ taken where trafilatura lost part of it. Needs the extra `crawl`.
 import codecs
 import html
 import json
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -128,6 +129,9 @@ def _libraries() -> tuple[Any, Any]:
         from lxml import html as lxml_html
     except ImportError as error:
         raise NetralError(f"reading web pages needs {error.name}", "pip install 'netral[crawl]'") from None
+    # Without a handler Python prints their warnings about each odd page; what becomes of a page is said by its row or reject.
+    for name in ("trafilatura", "htmldate", "courlan"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
     return trafilatura, lxml_html
 
 
@@ -170,25 +174,31 @@ def _linked_data(tree: Any) -> dict[str, str]:
         if "ld+json" not in (script.get("type") or "").lower():
             continue
         try:
-            data = json.loads(script.text or "", strict=False)
+            found = _article_in(json.loads(script.text or "", strict=False))
         except (ValueError, RecursionError):
             continue
-        for item in _objects(data):
-            kinds = item.get("@type")
-            if any(kind in _ARTICLE_TYPES for kind in (kinds if isinstance(kinds, list) else [kinds])):
-                return _article_fields(item)
+        if found:
+            return found
+    return {}
+
+
+def _article_in(data: Any) -> dict[str, str]:
+    for item in _objects(data):
+        kinds = item.get("@type")
+        if any(kind in _ARTICLE_TYPES for kind in (kinds if isinstance(kinds, list) else [kinds])):
+            return _article_fields(item)
     return {}
 
 
 def _objects(data: Any) -> Iterator[dict[str, Any]]:
     waiting = [data]
     while waiting:
-        item = waiting.pop(0)
+        item = waiting.pop()
         if isinstance(item, list):
-            waiting = item + waiting
+            waiting.extend(reversed(item))
         elif isinstance(item, dict):
             yield item
-            waiting += [item[key] for key in ("@graph", "mainEntity", "mainEntityOfPage") if isinstance(item.get(key), list | dict)]
+            waiting += [item[key] for key in ("mainEntityOfPage", "mainEntity", "@graph") if isinstance(item.get(key), list | dict)]
 
 
 def _article_fields(item: dict[str, Any]) -> dict[str, str]:

@@ -333,11 +333,11 @@ def _sentence(record: dict[str, Any], name: str, row: int, made_id: str, setting
         if not isinstance(given, list) or not all(isinstance(label, str) for label in given):
             return Reject(name, row, "wrong_type", "`labels` must be a list of label names", sentence_id)
         labels, fields = tuple(given), fields | {"labels"}
-    return Sentence(name, row, article_id, sentence_id, start, end, text, _meta(record, fields), labels, _provenance(record))
+    return Sentence(name, row, article_id, sentence_id, start, end, text, _meta(record, fields), labels, given_provenance(record))
 
 
-def _provenance(record: dict[str, Any]) -> Provenance | None:
-    """Take over what an earlier run of netral said of a sentence; anything else of that name is looked at no further."""
+def given_provenance(record: dict[str, Any]) -> Provenance | None:
+    """Return what an earlier run of netral said of a sentence, or None if the field is absent or not of netral's making."""
     given = record.get("provenance")
     if not isinstance(given, dict) or given.keys() != set(Provenance.__slots__):
         return None

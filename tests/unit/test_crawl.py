@@ -141,6 +141,17 @@ def test_json_ld_of_any_shape_is_survived():
         assert SENTENCE in read_page(PAGE.replace(b"</head>", script + b"</head>")).text
 
 
+def test_large_json_ld_takes_linear_time():
+    """Taking items from the front of a list made this take minutes."""
+    script = b'<script type="application/ld+json">[' + b"[]," * 500_000 + b"3]</script>"
+    assert SENTENCE in read_page(PAGE.replace(b"</head>", script + b"</head>")).text
+
+
+def test_odd_pages_print_nothing(capfd):
+    assert read_page(b"<html><body><p>x</p></body></html>").reason == "no_main_text"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_page_of_thirty_megabytes_is_one_reject(tmp_path):
     write(tmp_path / "a.html", b"<p>" + b"kata " * 6_000_000)
     write(tmp_path / "b.htm", PAGE)
@@ -332,6 +343,14 @@ def test_a_bad_csv_file_is_one_reject(tmp_path, data, reason):
     assert row.reason == reason
 
 
+def test_a_quotation_mark_that_is_never_closed_costs_what_it_spans(tmp_path):
+    """Joining the lines of the record one by one made this take hours."""
+    data = b'judul,isi\nx,"ASN' + b"\n" * 300_000 + b"\ny,Ia pergi.\n"
+    bad, good = read(write(tmp_path / "a.csv", data), settings=ReadSettings(max_record_bytes=200_000))
+    assert (bad.reason, bad.row) == ("record_too_large", 2)
+    assert good.text == "Ia pergi."
+
+
 def test_sentences_in_csv_keep_their_offsets(tmp_path):
     (row,) = read(write(tmp_path / "a.csv", "sentence,start,end,article_id\nASN netral.,5,16,k\n"))
     assert isinstance(row, Sentence)
@@ -503,7 +522,16 @@ def test_verify_reads_sources_the_way_the_run_did(crawl):
     assert mismatches("out.jsonl") == (1, [])
 
 
-@pytest.mark.parametrize(("name", "data"), [("no.jsonl", None), ("a.jsonl", '{"x":1}\n'), ("b.jsonl", "rubbish\n"), ("c.parquet", "PAR1")])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("no.jsonl", None),
+        ("a.jsonl", '{"x":1}\n'),
+        ("b.jsonl", "rubbish\n"),
+        ("c.parquet", "PAR1"),
+        ("d.jsonl", '{"sentence_id":"a","start":"x","end":2,"sentence":"a","provenance":null}\n'),
+    ],
+)
 def test_verify_refuses_what_is_no_output(tmp_path, name, data):
     if data is not None:
         write(tmp_path / name, data)
