@@ -4,12 +4,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from typing import Any
 
+from inference.citing import citation_row
 from inference.job import BytesRead, Outputs, check, finished, open_rows, refuse_nothing
 from inference.rows import Tally
-from netral.citations import Citation, find_citations
+from netral.citations import find_citations
 from netral.citations.dates import article_date
 from netral.config import Config
 from netral.errors import NetralError
@@ -71,12 +71,6 @@ def _citations(row: Article | Sentence) -> Iterator[dict[str, Any]]:
     article_id = row.article_id if isinstance(row, Sentence) else row.id
     for citation in find_citations(row.text, article_date(row.meta)):
         yield {"article_id": article_id} | citation_row(citation, base)
-
-
-def citation_row(citation: Citation, base: int = 0) -> dict[str, Any]:
-    """Build a citation's object with the columns of docs/citations.md in order; ``base`` is where its text begins in the article."""
-    row = asdict(citation)
-    return row | {"start": citation.start + base, "end": citation.end + base}
 
 
 def _counts(tally: Tally, types: Counter[str]) -> dict[str, Any]:

@@ -184,6 +184,7 @@ class _FolderJob:
             "settings": self._manifest["settings"],
             "shards": self._shards,
             "counts": {**counts, **self.report.counts()},
+            "citations": added_up(marker["citations"] for marker in every),
             "scoring": added_up(marker["scoring"] for marker in every),
             "stage_seconds": {k: round(v, 3) for k, v in added_up(marker["stage_seconds"] for marker in every).items()},
             "seconds": round(seconds, 2),

@@ -159,6 +159,7 @@ def label(
             "model": {"fingerprint": folder.fingerprint, "decision": folder.decision_digest()},
             **in_use(predictor),
             "scoring": scoring_stats(predictor),
+            "citations": tally.cited(),
         }
         outputs.close(found)
     return found

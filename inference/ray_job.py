@@ -182,6 +182,7 @@ class _RayJob:
             **{key: self._options[key] for key in _CHOSEN},
             "parts": len(markers),
             "counts": counts,
+            "citations": added_up(marker["citations"] for marker in markers.values()),
             "scoring": added_up(marker["scoring"] for marker in markers.values()),
             "stage_seconds": {k: round(v, 3) for k, v in added_up(m["stage_seconds"] for m in markers.values()).items()},
             "seconds": round(seconds, 2),
@@ -246,5 +247,6 @@ def _write(batch: pa.Table, output: RayFolder, labels: list[str], model: str) ->
     for name, group, (labelled, sources, done, tally, scoring) in _items(batch):
         with tally.timed("write"):
             size = output.write_part(name, labelled, done, labels, model)
-        marker = {"part_bytes": size, "counts": tally.counts(), "scoring": scoring, "stage_seconds": tally.stage_seconds()}
+        marker: dict[str, Any] = {"part_bytes": size, "counts": tally.counts(), "citations": tally.cited(), "scoring": scoring}
+        marker["stage_seconds"] = tally.stage_seconds()
         yield _row(name, group, ([source.name for source in sources if source.changed()], marker))

@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from inference.citing import cited_alone, names_a_regulation, with_citations
 from inference.predictor import Predictor
 from netral.io.columns import ReadReport
 from netral.io.readers import Row
 from netral.records import Article, Drop, Failure, Prediction, Reject, Sentence
 from netral.text import TextStage, no_sentences
 
+REGULATION = "regulation_reference"
+# Sentences on which label and parser differ that a summary lists; all are counted.
+LISTED = 50
 Item = Sentence | Reject
 Labelled = tuple[Sentence, Prediction] | Reject
 
@@ -31,6 +35,29 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     read: ReadReport = field(default_factory=ReadReport)
+    citations: int = 0
+    label_alone: int = 0
+    citation_alone: int = 0
+    disagreements: list[str] = field(default_factory=list)
+
+    def compare(self, sentence: Sentence, labelled: bool) -> None:
+        """Note a sentence on which the label `regulation_reference` and the parser of citations do not agree."""
+        cites = names_a_regulation(sentence)
+        if labelled == cites:
+            return
+        self.label_alone += labelled
+        self.citation_alone += cites
+        if len(self.disagreements) < LISTED:
+            self.disagreements.append(f"{sentence.sentence_id}: {'label' if labelled else 'citation'} alone: {sentence.text[:200]}")
+
+    def cited(self) -> dict[str, Any]:
+        """Return what the summary says of citations."""
+        return {
+            "mentions": self.citations,
+            "label_without_citation": self.label_alone,
+            "citation_without_label": self.citation_alone,
+            "first_disagreements": list(self.disagreements),
+        }
 
     def counts(self) -> dict[str, Any]:
         """Return the counts as they stand in summaries and markers."""
@@ -71,7 +98,7 @@ class Tally:
 
 
 def added_up(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Add up the numbers of nested records key by key.
+    """Add up the numbers of nested records key by key; of lists the first entries are kept.
 
     >>> added_up([{"rows": 1, "labels": {"b": 1}}, {"rows": 2, "labels": {"a": 1, "b": 2}}])
     {'rows': 3, 'labels': {'a': 1, 'b': 3}}
@@ -79,7 +106,9 @@ def added_up(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
     total: dict[str, Any] = {}
     for record in records:
         for key, value in record.items():
-            if isinstance(value, dict):
+            if isinstance(value, list):
+                total[key] = [*total.get(key, []), *value][:LISTED]
+            elif isinstance(value, dict):
                 total[key] = dict(sorted(added_up([total.get(key, {}), value]).items()))
             else:
                 total[key] = total.get(key, 0) + value
@@ -92,12 +121,17 @@ def to_sentences(
     """Cut articles into sentences; rejects pass through at their place, so that their order depends on the input alone."""
     for row in rows:
         tally.rows += 1
-        if not isinstance(row, Article):
-            tally.sentence_rows += isinstance(row, Sentence)
+        if isinstance(row, Reject):
             yield row
+            continue
+        if isinstance(row, Sentence):
+            tally.sentence_rows += 1
+            # A sentence that `netral split` wrote brings its citations; they were found in the whole article.
+            yield row if row.citations else cited_alone(row)
             continue
         with tally.timed("text"):
             text = stage.run(row)
+            sentences = with_citations(row, text.sentences)
         tally.dropped.update(drop.rule for drop in text.drops)
         for drop in text.drops if on_drop else ():
             if on_drop:
@@ -106,7 +140,7 @@ def to_sentences(
             yield no_sentences(row, text.drops)
             continue
         tally.articles += 1
-        yield from text.sentences
+        yield from sentences
 
 
 def to_labels(items: Iterable[Item], predictor: Predictor, tally: Tally) -> Iterator[Labelled]:
@@ -132,10 +166,12 @@ def to_labels(items: Iterable[Item], predictor: Predictor, tally: Tally) -> Iter
             tally.rejects[item.reason] += 1
             yield item
         if answer is None:
+            if pending:
+                raise RuntimeError("fewer answers than sentences")  # never lose one in silence
             return
         sentence = pending.popleft()
         if not isinstance(sentence, Sentence):
-            raise AssertionError("answers and sentences are out of step")
+            raise RuntimeError("more answers than sentences")
         if isinstance(answer, Failure):
             tally.rejects[answer.reason] += 1
             yield Reject(sentence.file, sentence.row, answer.reason, answer.detail, sentence.sentence_id)
@@ -143,6 +179,9 @@ def to_labels(items: Iterable[Item], predictor: Predictor, tally: Tally) -> Iter
         tally.sentences += 1
         tally.truncated += answer.truncated
         tally.labels.update(answer.labels)
+        if REGULATION in predictor.labels:
+            tally.compare(sentence, REGULATION in answer.labels)
+        tally.citations += len(sentence.citations)
         yield sentence, answer
 
 

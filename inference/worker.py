@@ -89,6 +89,7 @@ class _Worker:
         return {
             "shard": task.shard.index,
             "counts": tally.counts(),
+            "citations": tally.cited(),
             "part": {"bytes": part.stat().st_size, "sha256": file_digest(part)},
             "rejects": {"bytes": rejects.stat().st_size, "sha256": file_digest(rejects)},
             "scoring": {key: value - before[key] for key, value in scoring_stats(self._predictor).items()},

@@ -67,6 +67,7 @@ class Sentence:
         meta: Fields of the record that are passed through.
         gold: Labels given by an annotator, or None when the record has none.
         provenance: Where its article was read, or the row itself if it was a sentence already.
+        citations: The regulations that it cites, as JSON objects (docs/citations.md), with offsets into the article.
     """
 
     file: str
@@ -79,6 +80,7 @@ class Sentence:
     meta: dict[str, Any] = field(default_factory=dict)
     gold: tuple[str, ...] | None = None
     provenance: Provenance | None = None
+    citations: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from inference.predictor import Predictor
+from inference.rows import REGULATION
+from netral.citations import find_citations
 from netral.config import Config
 from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_folder
@@ -74,6 +76,7 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
         "macro_f1_difference": {
             name: _difference(systems["model"], systems[name], held.truth, bootstrap) for name in systems if name != "model"
         },
+        "citations": _against_citations(held, given, labels),
         "truncated": sum(p.truncated for p in predictions),
         "speed": {"sentences_per_second": round(len(held) / max(seconds, 1e-9), 1), "backend": predictor.backend},
     }
@@ -124,6 +127,26 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     return round(value, _DIGITS) if isinstance(value, float) else value
+
+
+def _against_citations(held: LabelledSentences, given: np.ndarray, labels: Sequence[str]) -> dict[str, Any] | None:
+    """Compare the label `regulation_reference` with what the parser of citations finds in each sentence alone."""
+    if REGULATION not in labels:
+        return None
+    label = given[:, list(labels).index(REGULATION)]
+    truth = held.truth[:, list(labels).index(REGULATION)].astype(bool)
+    cites = np.array([any(not each.back_reference for each in find_citations(text)) for text in held.sentences])
+    return {
+        "f1_label": _f1(label, truth),
+        "f1_citations": _f1(cites, truth),
+        "f1_either": _f1(label | cites, truth),
+        "label_without_citation": [held.sentence_ids[i] for i in np.flatnonzero(label & ~cites)],
+        "citation_without_label": [held.sentence_ids[i] for i in np.flatnonzero(cites & ~label)],
+    }
+
+
+def _f1(given: np.ndarray, truth: np.ndarray) -> float:
+    return round(2 * int((given & truth).sum()) / max(int(given.sum() + truth.sum()), 1), _DIGITS)
 
 
 def _write_errors(path: Path, held: LabelledSentences, scores: np.ndarray, given: np.ndarray, labels: Sequence[str]) -> int:

@@ -54,7 +54,8 @@ def report_markdown(report: dict[str, Any]) -> str:
         *verdict(report),
         "",
         f"- Sentences without a label that stay without one: {report['empty_kept']['kept']} of {report['empty_kept']['of']}",
-        f"- Truncated sentences: {report['truncated']}",
+        *_citation_lines(report["citations"]),
+        f"- Sentences read in windows: {report['truncated']}",
         f"- Speed: {report['speed']['sentences_per_second']:.0f} sentences/s ({report['speed']['backend']})",
         "",
         "| label | precision | recall | average precision | threshold |",
@@ -67,3 +68,16 @@ def report_markdown(report: dict[str, Any]) -> str:
             f"| {report['model']['thresholds'][label]:.2f} |"
         )
     return "\n".join([*lines, "", "The wrongly labelled sentences are in `errors.jsonl`, the most confidently wrong first.", ""])
+
+
+def _citation_lines(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    lines = [
+        f"- `regulation_reference`: F1 of the label {found['f1_label']:.2f}, of the parser of citations {found['f1_citations']:.2f}, "
+        f"of either {found['f1_either']:.2f}"
+    ]
+    for key, what in (("label_without_citation", "labelled without a citation"), ("citation_without_label", "citing without the label")):
+        if found[key]:
+            lines.append(f"- {len(found[key])} sentences {what}: {', '.join(found[key][:20])}{', …' if len(found[key]) > 20 else ''}")
+    return lines

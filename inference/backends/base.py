@@ -26,8 +26,9 @@ _LIBRARY = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
 # A sentence's logits differ a little between batches, because libraries choose other kernels for other shapes. All batches hold one
 # padded length (inference/batching.py). In fp32 the largest difference then seen is 5e-5 of a logit (`make bench`).
 FP32_NOISE = 2e-4
-# In a reduced precision a last bit can tip a rounding and is no last bit any more: up to 0.1 of a logit was seen in bf16. There all
-# batches of a length get one shape, filled up to this many tokens, which stay in a core's cache; what is left is the last bit of a sum.
+# In a reduced precision a last bit can tip a rounding and is no last bit any more: up to 0.1 of a logit was seen in torch's bf16. Where
+# that can happen all batches of a length get one shape, filled up to this many tokens, which stay in a core's cache; what is left is
+# the last bit of the last sum.
 REDUCED_NOISE = 1e-5
 FIXED_TOKENS = 1024
 

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from netral.citations import CITATION_FIELDS
 from netral.config import ReadSettings
 from netral.io.columns import ALIASES, ReadReport, holds_text, map_columns
 from netral.io.csv_rows import read_csv
@@ -26,7 +27,7 @@ from netral.records import Article, Provenance, Reject, Sentence
 
 Row = Article | Sentence | Reject
 Rename = Callable[[str], str]
-_SENTENCE_FIELDS = frozenset({"sentence", "id", "article_id", "sentence_id", "start", "end", "provenance"})
+_SENTENCE_FIELDS = frozenset({"sentence", "id", "article_id", "sentence_id", "start", "end", "provenance", "citations"})
 _ARTICLE_FIELDS = frozenset({"text", "id"})
 _PARQUET_ROWS = 1024
 
@@ -333,7 +334,16 @@ def _sentence(record: dict[str, Any], name: str, row: int, made_id: str, setting
         if not isinstance(given, list) or not all(isinstance(label, str) for label in given):
             return Reject(name, row, "wrong_type", "`labels` must be a list of label names", sentence_id)
         labels, fields = tuple(given), fields | {"labels"}
-    return Sentence(name, row, article_id, sentence_id, start, end, text, _meta(record, fields), labels, given_provenance(record))
+    provenance, citations = given_provenance(record), _given_citations(record)
+    return Sentence(name, row, article_id, sentence_id, start, end, text, _meta(record, fields), labels, provenance, citations)
+
+
+def _given_citations(record: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Take over the citations that an earlier run of netral found in the whole article; anything else of that name is left out."""
+    given = record.get("citations")
+    if not isinstance(given, list) or not all(isinstance(each, dict) and each.keys() == set(CITATION_FIELDS) for each in given):
+        return ()
+    return tuple({name: each[name] for name in CITATION_FIELDS} for each in given)
 
 
 def given_provenance(record: dict[str, Any]) -> Provenance | None:

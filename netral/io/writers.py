@@ -36,6 +36,7 @@ def output_row(sentence: Sentence, prediction: Prediction, model: str) -> dict[s
         "truncated": prediction.truncated,
         "meta": sentence.meta,
         "provenance": _provenance(sentence),
+        "citations": list(sentence.citations),
     }
 
 
@@ -49,6 +50,7 @@ def split_row(sentence: Sentence) -> dict[str, Any]:
         "sentence": sentence.text,
         "meta": sentence.meta,
         "provenance": _provenance(sentence),
+        "citations": list(sentence.citations),
     }
 
 
@@ -129,6 +131,20 @@ _PROVENANCE = pa.struct(
 )
 
 
+_CITATION = pa.struct(
+    [
+        pa.field("start", pa.int64()),
+        pa.field("end", pa.int64()),
+        *(pa.field(name, pa.string()) for name in ("surface", "canonical", "type", "number")),
+        pa.field("year", pa.int64()),
+        *(pa.field(name, pa.string()) for name in ("issuer", "pasal", "ayat", "huruf", "angka", "about")),
+        pa.field("known", pa.bool_()),
+        pa.field("successor_of", pa.string()),
+        pa.field("back_reference", pa.bool_()),
+    ]
+)
+
+
 def parquet_schema(labels: Iterable[str]) -> pa.Schema:
     """Return the Arrow schema of the output; `meta` is JSON text because its fields differ from crawl to crawl."""
     return pa.schema(
@@ -144,6 +160,7 @@ def parquet_schema(labels: Iterable[str]) -> pa.Schema:
             pa.field("truncated", pa.bool_(), nullable=False),
             pa.field("meta", pa.string(), nullable=False),
             pa.field("provenance", _PROVENANCE),
+            pa.field("citations", pa.list_(pa.field("element", _CITATION)), nullable=False),
         ],
         metadata={"netral_output_schema": str(OUTPUT_SCHEMA)},
     )

@@ -378,6 +378,7 @@ def instead_of_attempt(text, action):
     return f"""
     real = Predictor.attempt
     def attempt(self, sentences):
+        sentences = list(sentences)
         if any({text!r} in each for each in sentences):
             {action}
         return real(self, sentences)

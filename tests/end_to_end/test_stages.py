@@ -255,7 +255,7 @@ def test_every_row_ends_in_the_output_or_in_the_rejects(tmp_path, crawl, tiny_mo
     assert all(row["meta"]["note"] == {"a": [1]} for row in more)
     texts = {p.stem: p.read_text(encoding="utf-8") for p in crawl.glob("*.txt")}
     for row in rows:
-        names = "article_id sentence_id start end sentence labels scores model truncated meta provenance"
+        names = "article_id sentence_id start end sentence labels scores model truncated meta provenance citations"
         assert list(row) == names.split()
         if row["article_id"] in texts:
             assert texts[row["article_id"]][row["start"] : row["end"]] == row["sentence"]
