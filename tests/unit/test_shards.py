@@ -260,6 +260,7 @@ def test_a_manifest_of_something_else_is_refused(tmp_path, text):
 
 
 class HalfBroken:
+    labels = ("warning",)
     """A predictor that cannot score sentences with an exclamation mark."""
 
     def attempt(self, sentences):
