@@ -260,8 +260,9 @@ def test_a_manifest_of_something_else_is_refused(tmp_path, text):
 
 
 class HalfBroken:
-    labels = ("warning",)
     """A predictor that cannot score sentences with an exclamation mark."""
+
+    labels = ("warning",)
 
     def attempt(self, sentences):
         return [Failure("backend_failed", "boom") if "!" in text else Prediction(("warning",), {"warning": 1.0}) for text in sentences]
