@@ -3,6 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+# The fields of a citation as a JSON object, in order: those of netral.citations.Citation.
+CITATION_FIELDS = (
+    *("start", "end", "surface", "canonical", "type", "number", "year", "issuer"),
+    *("pasal", "ayat", "huruf", "angka", "about", "known", "successor_of", "back_reference"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:

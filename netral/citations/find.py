@@ -63,10 +63,6 @@ class Citation:
     back_reference: bool
 
 
-# The columns of docs/citations.md, in order.
-CITATION_FIELDS = tuple(Citation.__slots__)
-
-
 def may_cite(text: str) -> bool:
     """Tell whether a text holds a word that can begin a citation.
 

@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from netral.citations import CITATION_FIELDS
 from netral.config import ReadSettings
 from netral.io.columns import ALIASES, ReadReport, holds_text, map_columns
 from netral.io.csv_rows import read_csv
@@ -23,7 +22,7 @@ from netral.io.remote import RemoteFile
 from netral.io.streams import Line, read_lines, read_whole
 from netral.io.warc import read_warc
 from netral.language import foreign_language
-from netral.records import Article, Provenance, Reject, Sentence
+from netral.records import CITATION_FIELDS, Article, Provenance, Reject, Sentence
 
 Row = Article | Sentence | Reject
 Rename = Callable[[str], str]

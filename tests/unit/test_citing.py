@@ -6,9 +6,8 @@ import pytest
 
 from inference.job import label, split
 from inference.rows import Tally, added_up, to_sentences
-from netral.citations import CITATION_FIELDS
 from netral.config import TextSettings, load_config
-from netral.records import Article, Sentence
+from netral.records import CITATION_FIELDS, Article, Sentence
 from netral.text import TextStage
 
 TEXT = (
