@@ -140,8 +140,8 @@ class _PackedLinear(nn.Module):
 def pack_linear_layers(graph: EncoderGraph) -> EncoderGraph:
     """Lay out the weights of a graph on the CPU for oneDNN; leaves the graph as it is where torch has no oneDNN.
 
-    Both calls are what torch's own compiler emits for frozen weights. On AMD processors, where torch's default fp32 product runs at
-    under half the processor's rate, this doubles the speed; on Intel it adds a tenth to a quarter (docs/benchmarks.md).
+    Both calls are what torch's own compiler emits for frozen weights. Measured once on a Sapphire Rapids, one
+    core, fp32, 1,024 tokens a batch: a tenth (IndoBERT-base's shape) to a quarter (the embedded model) faster than without.
     """
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not available or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):

@@ -24,10 +24,10 @@ from netral.records import Failure, Prediction
 from netral.text import model_text
 
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
-# A sentence longer than the model reads is cut into windows that share this many tokens, so that no phrase is lost at a cut:
-# the longest cue phrase of the gold corpus has fewer.
+# A sentence longer than the model reads is cut into windows that share this many tokens, about a sentence of news, so that a phrase
+# that one window cuts stands whole in the next.
 WINDOW_OVERLAP = 32
-# Distinct sentences whose scores are remembered within a run; about 200 bytes each.
+# Distinct sentences whose scores are remembered within a run: 50 MB more after 20,000 crawled articles than after 1,000.
 _REMEMBERED = 100_000
 
 
@@ -64,7 +64,7 @@ class _Window:
 
 def settling_of(folder: ModelFolder, variant: Variant, device: str, streams: int) -> Settling | None:
     """Return how an exported variant keeps the decisions of fp32; None for fp32 itself."""
-    parity = read_parity(folder, str(variant)) if variant.precision != "fp32" else None
+    parity = read_parity(folder, str(variant), digests=False) if variant.precision != "fp32" else None
     if parity is None:
         return None
     export = folder.path / EXPORTS / str(variant)
