@@ -199,7 +199,7 @@ def test_without_ray_the_message_says_how_to_get_it(tmp_path, tiny_model, monkey
     ],
 )
 def test_options_of_the_other_engine_are_refused(options, message):
-    from netral.cli import _on_ray
+    from netral.commands.label import _on_ray
 
     given = dict(zip(options[::2], options[1::2], strict=True))
     others = {"--workers": "--workers" in given}
