@@ -45,6 +45,7 @@ def evaluate(
         NetralError: The model or data set is missing or does not fit, a case is malformed, or the output exists.
     """
     folder = open_model_folder(model)
+    cases = load_cases(behaviour, folder.labels) if behaviour else []
     settings = config.model_dump(include={"evaluate", "decision"}) | {"split": split}
     files = [data / f"{name}.parquet" for name in ("train", "validation", split)]
     if split not in SPLITS:
@@ -53,7 +54,6 @@ def evaluate(
     if missing:
         raise NetralError(f"{data}: no prepared data set, {missing.name} is missing", "make it with `netral prepare INPUT... --out DIR`")
     inputs = [("model", folder.fingerprint), *((path.name, file_digest(path)) for path in files)]
-    cases = load_cases(behaviour, folder.labels) if behaviour else []
     if behaviour:
         inputs.append(("behaviour", folder_digest(behaviour, ("*.yaml", "*.yml"))))
     wanted = fingerprint("evaluate", settings, inputs)

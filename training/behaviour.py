@@ -160,32 +160,36 @@ def run_behaviour(cases: Sequence[Case], predictor: Labeller, confidence: float 
     got the same labels.
 
     Returns:
-        ``groups``: cases, passed, pass_rate and its Wilson interval for each group; ``failed``: the failed cases, each sentence
-        with its labels and scores; and the same counts over all.
+        ``groups``: for each group cases, passed, pass_rate and its Wilson interval, and how many sets of sentences got labels that
+        differ (whether or not they are right); ``failed``: the failed cases, each sentence with its labels and scores; and the
+        same counts over all.
     """
     predictions = iter(predictor.predict([sentence for case in cases for sentence in case.sentences]))
     failures = {case.id: _failure(case, [next(predictions) for _ in case.sentences], predictor.labels) for case in cases}
-    groups: dict[str, list[bool]] = {}
+    groups: dict[str, list[Case]] = {}
     for case in cases:
-        groups.setdefault(case.group, []).append(failures[case.id] is None)
-    everything = [passed for each in groups.values() for passed in each]
+        groups.setdefault(case.group, []).append(case)
     return {
         "confidence": confidence,
         "method": "Wilson",
-        **_rate(everything, confidence),
-        "groups": {group: _rate(passed, confidence) for group, passed in groups.items()},
+        **_rate(cases, failures, confidence),
+        "groups": {group: _rate(each, failures, confidence) for group, each in groups.items()},
         "failed": [failure for failure in failures.values() if failure],
     }
 
 
-def _rate(passed: list[bool], confidence: float) -> dict[str, Any]:
-    n, of = sum(passed), len(passed)
+def _rate(cases: Sequence[Case], failures: dict[str, dict[str, Any] | None], confidence: float) -> dict[str, Any]:
+    failed = [failure for case in cases if (failure := failures[case.id])]
+    of = len(cases)
+    n = of - len(failed)
     interval = binomtest(n, of).proportion_ci(confidence, method="wilson")
     return {
         "cases": of,
         "passed": n,
         "pass_rate": round(n / of, _DIGITS),
         "interval": [round(float(interval.low), _DIGITS), round(float(interval.high), _DIGITS)],
+        "sets": sum(len(case.sentences) > 1 for case in cases),
+        "labels_differ": sum(failure["labels_differ"] for failure in failed),
     }
 
 

@@ -69,11 +69,23 @@ def test_rates_and_intervals_per_group(tmp_path):
     report = run_behaviour(load_cases(folder, LABELS), Told())
     assert list(report["groups"]) == ["a", "b"]
     # Wilson's interval for 8 of 10, from the formula by hand.
-    assert report["groups"]["b"] == {"cases": 10, "passed": 8, "pass_rate": 0.8, "interval": [0.4902, 0.9433]}
+    counts = {"cases": 10, "passed": 8, "pass_rate": 0.8, "interval": [0.4902, 0.9433]}
+    assert report["groups"]["b"] == {**counts, "sets": 0, "labels_differ": 0}
     assert report["groups"]["a"]["interval"][1] == 1
     assert (report["cases"], report["passed"]) == (11, 9)
     assert behaviour_rows(report)[-1][:3] == ["all", "11", "9"]
     json.dumps(report)
+
+
+def test_sets_that_differ_are_told_from_sets_that_are_alike_and_wrong(tmp_path):
+    report = judged(
+        tmp_path,
+        case("a", same=["W 1", "x 1"], present=["warning"]),
+        case("b", same=["x 2", "x 3"], present=["warning"]),
+        case("c", same=["W 2", "W 3"], present=["warning"]),
+    )
+    assert (report["passed"], report["sets"], report["labels_differ"]) == (1, 3, 1)
+    assert behaviour_rows(report)[-1][-1] == "1 of 3 sets"
 
 
 def test_a_failure_says_what_is_wrong_with_which_sentence(tmp_path):
