@@ -60,7 +60,7 @@ def train(
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
-    cases: Annotated[Path | None, typer.Argument(help="With --behaviour: your own folder of cases.", metavar="[FOLDER]")] = None,
+    cases: Annotated[Path | None, typer.Argument(help="With --behaviour: your own folder of cases.", metavar="FOLDER")] = None,
     data: Annotated[Path, typer.Option(help="Data set made by `netral prepare`.")] = Path("runs/data"),
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     behaviour: Annotated[bool, typer.Option("--behaviour", help="Run the behaviour suite too: --behaviour [FOLDER].")] = False,
