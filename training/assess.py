@@ -16,8 +16,9 @@ from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_folder
 from netral.io.writers import JsonlWriter
 from netral.model_folder import open_model_folder
-from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, libraries, write_json
+from netral.provenance import RUN_FILE, file_digest, fingerprint, folder_digest, is_current, libraries, write_json
 from training.baselines import TfidfBaseline, rule_baseline
+from training.behaviour import load_cases, run_behaviour
 from training.dataset import LabelledSentences, load_split
 from training.metrics import ArticleBootstrap, average_precision_of, scores_of
 from training.partition import SPLITS
@@ -26,13 +27,25 @@ from training.report import report_markdown
 _DIGITS = 4
 
 
-def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str = "test", overwrite: bool = False) -> dict[str, Any]:
+def evaluate(
+    model: Path,
+    data: Path,
+    out: Path,
+    config: Config,
+    *,
+    split: str = "test",
+    behaviour: Path | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
     """Evaluate a model folder and write report.json, report.md, errors.jsonl and run.json; return the report.
 
+    With ``behaviour``, a folder of cases (docs/behaviour.md), the report also holds their pass rates and failures.
+
     Raises:
-        NetralError: The model or data set is missing or does not fit, or the output exists.
+        NetralError: The model or data set is missing or does not fit, a case is malformed, or the output exists.
     """
     folder = open_model_folder(model)
+    cases = load_cases(behaviour, folder.labels) if behaviour else []
     settings = config.model_dump(include={"evaluate", "decision"}) | {"split": split}
     files = [data / f"{name}.parquet" for name in ("train", "validation", split)]
     if split not in SPLITS:
@@ -41,6 +54,8 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
     if missing:
         raise NetralError(f"{data}: no prepared data set, {missing.name} is missing", "make it with `netral prepare INPUT... --out DIR`")
     inputs = [("model", folder.fingerprint), *((path.name, file_digest(path)) for path in files)]
+    if behaviour:
+        inputs.append(("behaviour", folder_digest(behaviour, ("*.yaml", "*.yml"))))
     wanted = fingerprint("evaluate", settings, inputs)
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / "report.json").read_text(encoding="utf-8")), "unchanged": True}
@@ -80,6 +95,8 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
         "truncated": sum(p.truncated for p in predictions),
         "speed": {"sentences_per_second": round(len(held) / max(seconds, 1e-9), 1), "backend": predictor.backend},
     }
+    if cases:
+        report["behaviour"] = run_behaviour(cases, predictor, config.evaluate.confidence)
     with replacing_folder(out) as target:
         write_json(target / "report.json", report)
         (target / "report.md").write_text(report_markdown(report), encoding="utf-8")

@@ -67,7 +67,8 @@ def report_markdown(report: dict[str, Any]) -> str:
             f"| {label} | {figures['precision']:.2f} | {figures['recall']:.2f} | {'-' if ap is None else f'{ap:.2f}'} "
             f"| {report['model']['thresholds'][label]:.2f} |"
         )
-    return "\n".join([*lines, "", "The wrongly labelled sentences are in `errors.jsonl`, the most confidently wrong first.", ""])
+    lines += ["", "The wrongly labelled sentences are in `errors.jsonl`, the most confidently wrong first.", ""]
+    return "\n".join(lines) + (behaviour_markdown(report["behaviour"]) if "behaviour" in report else "")
 
 
 def _citation_lines(found: dict[str, Any] | None) -> list[str]:
@@ -81,3 +82,32 @@ def _citation_lines(found: dict[str, Any] | None) -> list[str]:
         if found[key]:
             lines.append(f"- {len(found[key])} sentences {what}: {', '.join(found[key][:20])}{', …' if len(found[key]) > 20 else ''}")
     return lines
+
+
+def behaviour_rows(found: dict[str, Any]) -> list[list[str]]:
+    """Return the table of the behaviour suite: a header row, one row a group, and one over all."""
+    rows = [["behaviour", "cases", "passed", f"pass rate [{found['confidence']:.0%} interval, {found['method']}]", "labels differ"]]
+    for group, each in [*found["groups"].items(), ("all", found)]:
+        differ = f"{each['labels_differ']} of {each['sets']} sets" if each["sets"] else "-"
+        rows.append([group, str(each["cases"]), str(each["passed"]), with_interval(each["pass_rate"], each["interval"]), differ])
+    return rows
+
+
+def behaviour_failures(found: dict[str, Any]) -> list[str]:
+    """List each failed case: id, rule, and what is wrong with each sentence, with its scores."""
+    lines = []
+    for case in found["failed"]:
+        lines.append(f"- {case['id']} ({case['rule']})" + ("; labels differ" if case["labels_differ"] else ""))
+        for each in case["sentences"]:
+            wrong = [f"{what} {', '.join(each[what])}" for what in ("missing", "unexpected") if each[what]]
+            scores = ", ".join(f"{label} {score:.2f}" for label, score in each["scores"].items())
+            lines.append(f"  - {'; '.join(wrong) or 'labels: ' + (', '.join(each['labels']) or 'none')}: {each['sentence']} ({scores})")
+    return lines
+
+
+def behaviour_markdown(found: dict[str, Any]) -> str:
+    """Write the behaviour suite's part of the report for a person."""
+    header, *rows = behaviour_rows(found)
+    table = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header), *("| " + " | ".join(row) + " |" for row in rows)]
+    failures = behaviour_failures(found)
+    return "\n".join(["", "## Behaviour", "", *table, "", *(["Failed cases:", "", *failures, ""] if failures else [])])

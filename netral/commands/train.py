@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from netral.commands.common import ConfigFile, Inputs, Overrides, Overwrite, app
+from netral.errors import NetralError
 from netral.progress import say
 
 
@@ -59,22 +60,32 @@ def train(
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
+    cases: Annotated[Path | None, typer.Argument(help="With --behaviour: your own folder of cases.", metavar="FOLDER")] = None,
     data: Annotated[Path, typer.Option(help="Data set made by `netral prepare`.")] = Path("runs/data"),
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    behaviour: Annotated[bool, typer.Option("--behaviour", help="Run the behaviour suite too: --behaviour [FOLDER].")] = False,
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Score a model beside the baselines, with intervals."""
+    if cases and not behaviour:
+        raise NetralError(f"{cases}: an argument too many", "pass it as --behaviour FOLDER")
     from netral.config import load_config
     from netral.tables import print_table
     from training.assess import evaluate as run
-    from training.report import table_rows, verdict
+    from training.behaviour import default_folder
+    from training.report import behaviour_failures, behaviour_rows, table_rows, verdict
 
-    found = run(model, data, out, load_config(config, overrides), split=split, overwrite=overwrite)
+    folder = (cases or default_folder()) if behaviour else None
+    found = run(model, data, out, load_config(config, overrides), split=split, behaviour=folder, overwrite=overwrite)
     if found.get("unchanged"):
         say(f"evaluate: {out} is up to date, nothing to do")
     print_table(table_rows(found))
     for line in verdict(found):
         say(line)
+    if behaviour:
+        for line in behaviour_failures(found["behaviour"]):
+            say(line)
+        print_table(behaviour_rows(found["behaviour"]))
     say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.md")

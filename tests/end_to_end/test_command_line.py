@@ -84,6 +84,8 @@ def test_label_from_stdin_to_stdout(tiny_model):
         (["train", "-c", "configs/recipes/mini.yaml", "--data", "configs", "--out", "OUT"], "no prepared data set"),
         (["evaluate", "configs", "--out", "OUT"], "not a netral model folder"),
         (["evaluate", "inference/default_model", "--split", "dev", "--out", "OUT"], "split dev"),
+        (["evaluate", "inference/default_model", "cases", "--out", "OUT"], "--behaviour"),
+        (["evaluate", "inference/default_model", "--behaviour", "nowhere", "--out", "OUT"], "nowhere"),
         (["prepare", "-", "--out", "OUT"], "standard input"),
         (["prepare", "examples/articles", "--out", "OUT"], "no sentence with a gold label"),
         (["config", "check", "README.md"], "README.md"),
@@ -189,7 +191,7 @@ def test_the_whole_way_through_the_command_line(tmp_path, small_articles, tiny_e
     steps = [
         ["prepare", small_articles, *tiny, "--out", tmp_path / "data"],
         ["train", *tiny, "--data", tmp_path / "data", "--out", tmp_path / "model"],
-        ["evaluate", tmp_path / "model", *tiny, "--data", tmp_path / "data", "--out", tmp_path / "report"],
+        ["evaluate", tmp_path / "model", *tiny, "--data", tmp_path / "data", "--out", tmp_path / "report", "--behaviour"],
         ["label", "examples/articles", "--model", tmp_path / "model", "--out", tmp_path / "labelled.jsonl"],
     ]
     for step in steps:
@@ -199,4 +201,5 @@ def test_the_whole_way_through_the_command_line(tmp_path, small_articles, tiny_e
         assert "nothing to do" in netral(*step).stderr
     summary = subprocess.run([sys.executable, "-m", "training.demo_summary", str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
     assert "macro F1" in summary.stdout
+    assert "## Behaviour" in (tmp_path / "report" / "report.md").read_text()
     assert "sentences per second" in summary.stdout

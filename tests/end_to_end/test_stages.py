@@ -224,6 +224,29 @@ def test_the_report_says_what_it_measured(tmp_path, tiny_model, small_data, tiny
     assert "bootstrap over articles" in text
     assert "rules (regular expressions)" in text
     assert evaluate(tiny_model, small_data, tmp_path / "report", tiny_config)["unchanged"]
+    assert "behaviour" not in report
+
+
+def test_the_report_holds_the_behaviour_suite_and_follows_its_cases(tmp_path, tiny_model, small_data, tiny_config):
+    cases = tmp_path / "cases"
+    cases.mkdir()
+    row = "cases:\n  - {id: a, rule: r, text: ASN harus netral., present: [warning], absent: rest}\n"
+    # Whatever the model says, one of these two fails.
+    opposites = (
+        "  - {id: b, rule: r, text: Hujan turun., present: [warning]}\n  - {id: c, rule: r, text: Hujan turun., absent: [warning]}\n"
+    )
+    (cases / "plain.yaml").write_text(row)
+    first = evaluate(tiny_model, small_data, tmp_path / "report", tiny_config, behaviour=cases)["behaviour"]
+    assert first["groups"]["plain"]["cases"] == 1
+    assert evaluate(tiny_model, small_data, tmp_path / "report", tiny_config, behaviour=cases)["unchanged"]
+    (cases / "plain.yaml").write_text(row + opposites)
+    second = evaluate(tiny_model, small_data, tmp_path / "report", tiny_config, behaviour=cases, overwrite=True)["behaviour"]
+    assert second["groups"]["plain"]["cases"] == 3
+    (failed,) = [each for each in second["failed"] if each["id"] in "bc"]
+    assert set(failed["sentences"][0]["scores"]) == set(tiny_config.labels)
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "## Behaviour" in text
+    assert "Hujan turun." in text
 
 
 @pytest.fixture(scope="module")
