@@ -18,6 +18,7 @@ from netral.labels import LABELS
 EMBEDDED = "embedded"
 ReadField = Literal["text", "title", "url", "date", "author", "category", "outlet", "crawled_at"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class _Section(BaseModel):
@@ -81,7 +82,9 @@ class TrainSettings(_Section):
     pos_weight: Literal["none", "sqrt", "balanced"] = "sqrt"
     max_pos_weight: float = Field(default=10.0, ge=1)
     early_stopping_patience: int | None = Field(default=3, ge=1)
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    loss: Literal["bce", "focal", "asymmetric"] = "bce"
+    precision: Precision = "auto"
+    compile: bool = False
     save_dtype: Literal["fp32", "fp16"] = "fp32"
     freeze_embeddings: bool = False
     seed: int = 13
@@ -90,9 +93,16 @@ class TrainSettings(_Section):
 class DecisionSettings(_Section):
     """How logits become probabilities and labels."""
 
+    folds: int = Field(default=0, ge=0)
     calibration: Literal["platt", "none"] = "platt"
     no_label_share: float | None = Field(default=0.8, gt=0, lt=1)
     bootstrap_samples: int = Field(default=500, ge=1)
+
+    @model_validator(mode="after")
+    def _folds_are_several(self) -> "DecisionSettings":
+        if self.folds == 1:
+            raise ValueError("folds must be 0 or at least 2")
+        return self
 
 
 class EvaluateSettings(_Section):
