@@ -107,7 +107,7 @@ def _train(
     folder: Path,
 ) -> dict[str, Any]:
     """Train as configured, save the best model without thresholds in a folder, and return what the run record says of it."""
-    trainer, tokenizer = _new_trainer(config, train_split, validation, checkpoints)
+    trainer, tokenizer = new_trainer(config, train_split, validation, checkpoints)
     begun = time.monotonic()
     with Progress("train", "steps") as progress:
         trainer.add_callback(ProgressCallback(progress, _describe))
@@ -143,7 +143,7 @@ def fold_logits(config: Config, rows: LabelledSentences, held: LabelledSentences
 
     The number of epochs is the one that the final model did best with, not one chosen on the rows that are scored.
     """
-    trainer, tokenizer = _new_trainer(config, rows, None, folder / "unused")
+    trainer, tokenizer = new_trainer(config, rows, None, folder / "unused")
     trainer.add_callback(_StopAfter(epochs))
     with Progress("fold", "steps") as progress:
         trainer.add_callback(ProgressCallback(progress, _describe))
@@ -152,9 +152,10 @@ def fold_logits(config: Config, rows: LabelledSentences, held: LabelledSentences
     return _saved_logits(folder, held.sentences, config)
 
 
-def _new_trainer(
+def new_trainer(
     config: Config, train_split: LabelledSentences, validation: LabelledSentences | None, checkpoints: Path
 ) -> tuple["_MultilabelTrainer", Any]:
+    """Return a trainer of the configured model, and its tokenizer; without validation it neither stops early nor keeps checkpoints."""
     tokenizer = load_tokenizer(encoder_source(config), config.model.revision)
     set_seed(config.train.seed)
     model = load_classifier(config, tokenizer)
@@ -198,10 +199,11 @@ def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[str], max
         norm.bias.sub_(mean).div_(deviation)
 
 
-class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
+class Rows(torch.utils.data.Dataset[dict[str, Any]]):
     """Tokenised sentences with float labels."""
 
     def __init__(self, split: LabelledSentences, tokenizer: Any, max_length: int) -> None:
+        """Tokenise all sentences."""
         texts = [model_text(sentence) for sentence in split.sentences]
         self._encoded = tokenizer(texts, truncation=True, max_length=max_length)
         self._targets, self._weights = split.targets.astype(np.float32), split.weights.astype(np.float32)
@@ -292,8 +294,8 @@ def _trainer(
         pos_weight=positive_weights(train_split.targets, settings, train_split.weights),
         model=model,
         args=args,
-        train_dataset=_Rows(train_split, tokenizer, config.model.max_length),
-        eval_dataset=_Rows(validation, tokenizer, config.model.max_length) if validation else None,
+        train_dataset=Rows(train_split, tokenizer, config.model.max_length),
+        eval_dataset=Rows(validation, tokenizer, config.model.max_length) if validation else None,
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=lambda p: _validation_metrics(p, config.labels),
     )
