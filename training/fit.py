@@ -31,7 +31,7 @@ from training.metrics import average_precision_of
 from training.trainer import BaseTrainer, ProgressCallback, choose_precision, resume_point, training_arguments
 
 # Git hosts and hubs refuse or warn about larger files.
-_SHARD_SIZE = "45MB"
+SHARD_SIZE = "45MB"
 # Enough for a mean and a variance; distillation brings tens of thousands.
 _STANDARDISED_ON = 4096
 
@@ -347,7 +347,7 @@ def _write_model(folder: Path, model: Any, tokenizer: Any, config: Config) -> No
     model = model.to("cpu", dtype=torch.float16 if config.train.save_dtype == "fp16" else torch.float32)
     tokenizer.model_max_length = config.model.max_length
     model.config.pad_token_id = tokenizer.pad_token_id
-    model.save_pretrained(folder, max_shard_size=_SHARD_SIZE)
+    model.save_pretrained(folder, max_shard_size=SHARD_SIZE)
     tokenizer.save_pretrained(folder)
     write_json(folder / TEXT_FILE, ServingText(max_length=config.model.max_length, text=config.text).model_dump())
     neutral = Decision(
