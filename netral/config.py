@@ -18,6 +18,7 @@ from netral.labels import LABELS
 EMBEDDED = "embedded"
 ReadField = Literal["text", "title", "url", "date", "author", "category", "outlet", "crawled_at"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class _Section(BaseModel):
@@ -81,18 +82,67 @@ class TrainSettings(_Section):
     pos_weight: Literal["none", "sqrt", "balanced"] = "sqrt"
     max_pos_weight: float = Field(default=10.0, ge=1)
     early_stopping_patience: int | None = Field(default=3, ge=1)
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    loss: Literal["bce", "focal", "asymmetric"] = "bce"
+    precision: Precision = "auto"
+    compile: bool = False
     save_dtype: Literal["fp32", "fp16"] = "fp32"
     freeze_embeddings: bool = False
+    seed: int = 13
+
+
+class PretrainSettings(_Section):
+    """How an encoder's masked-language-model pre-training goes on."""
+
+    length: int = Field(default=128, ge=8)
+    steps: int = Field(default=10_000, ge=1)
+    head_steps: int = Field(default=500, ge=0)
+    batch_size: int = Field(default=32, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    warmup: Fraction = 0.06
+    weight_decay: float = Field(default=0.01, ge=0)
+    mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    whole_words: bool = True
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    held_out_sequences: int = Field(default=512, ge=1)
+    checkpoint_every: int = Field(default=500, ge=1)
+    precision: Precision = "auto"
+    compile: bool = False
+    save_dtype: Literal["fp32", "fp16"] = "fp32"
+    seed: int = 13
+
+    @model_validator(mode="after")
+    def _head_comes_first(self) -> "PretrainSettings":
+        if self.head_steps >= self.steps:
+            raise ValueError("head_steps must be fewer than steps")
+        return self
+
+
+class DistillSettings(_Section):
+    """Which unlabelled sentences a student learns from, and how its teachers' answers are joined."""
+
+    pool: int = Field(default=50_000, ge=1)
+    sentences: int = Field(default=20_000, ge=1)
+    focus: Fraction = 0.5
+    focus_from: Fraction = 0.1
+    average: Literal["probabilities", "logits"] = "probabilities"
+    gold_weight: float = Field(default=1.0, gt=0)
     seed: int = 13
 
 
 class DecisionSettings(_Section):
     """How logits become probabilities and labels."""
 
+    folds: int = Field(default=0, ge=0)
     calibration: Literal["platt", "none"] = "platt"
     no_label_share: float | None = Field(default=0.8, gt=0, lt=1)
     bootstrap_samples: int = Field(default=500, ge=1)
+
+    @model_validator(mode="after")
+    def _folds_are_several(self) -> "DecisionSettings":
+        if self.folds == 1:
+            raise ValueError("folds must be 0 or at least 2")
+        return self
 
 
 class EvaluateSettings(_Section):
@@ -135,6 +185,8 @@ class Config(_Section):
     prepare: PrepareSettings = PrepareSettings()
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    distill: DistillSettings = DistillSettings()
     decision: DecisionSettings = DecisionSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     label: LabelSettings = LabelSettings()

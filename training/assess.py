@@ -20,7 +20,7 @@ from netral.provenance import RUN_FILE, file_digest, fingerprint, folder_digest,
 from training.baselines import TfidfBaseline, rule_baseline
 from training.behaviour import load_cases, run_behaviour
 from training.dataset import LabelledSentences, load_split
-from training.metrics import ArticleBootstrap, average_precision_of, scores_of
+from training.metrics import ArticleBootstrap, average_precision_of, calibration_of, scores_of
 from training.partition import SPLITS
 from training.report import report_markdown
 
@@ -87,6 +87,7 @@ def evaluate(
         },
         "systems": {name: _figures(g, held.truth, labels, bootstrap) for name, g in systems.items()},
         "average_precision": _rounded(average_precision_of(scores, held.truth, labels)),
+        "calibration": _rounded(calibration_of(scores, held.truth, labels, bootstrap)),
         "empty_kept": _share(held, given),
         "macro_f1_difference": {
             name: _difference(systems["model"], systems[name], held.truth, bootstrap) for name in systems if name != "model"

@@ -15,7 +15,7 @@ Labels: {labels}. {origin}
 
 - Fine-tuned from: `{encoder}` ({parameters:.1f} million parameters)
 - Trained on: {train} sentences; validation (early stopping, calibration, thresholds): {validation} sentences
-- Validation macro average precision: {ap:.3f}
+{taught}- Validation macro average precision: {ap:.3f}
 - Sentences longer than {max_length} tokens are cut: {cut_train} of train, {cut_validation} of validation
 - Versions, seed and all settings: `run.json`; thresholds and calibration: `decision.json`
 
@@ -35,12 +35,13 @@ _EMBEDDED = (
     "vocabulary cut to Indonesian), so that netral works without a model hub. "
     "For best quality fine-tune IndoBERT with configs/recipes/indobert-base.yaml."
 )
+_TAUGHT = "- Of the sentences trained on, {kept} were labelled by other models (fingerprints: {teachers}), not by people\n"
 
 
 def write_card(folder: Path, run: dict[str, Any]) -> None:
     """Write README.md from the run record of a training."""
     settings = run["settings"]
-    encoder = settings["model"]["encoder"]
+    encoder, taught = settings["model"]["encoder"], run.get("distillation")
     text = _CARD.format(
         name="MODEL_DIR",
         labels=", ".join(f"`{label}`" for label in settings["labels"]),
@@ -49,6 +50,7 @@ def write_card(folder: Path, run: dict[str, Any]) -> None:
         parameters=run["encoder"]["parameters"] / 1e6,
         train=run["counts"]["train"],
         validation=run["counts"]["validation"],
+        taught=_TAUGHT.format(kept=taught["counts"]["kept"], teachers=", ".join(taught["teachers"])) if taught else "",
         ap=run["validation_macro_average_precision"] or 0.0,
         max_length=settings["model"]["max_length"],
         cut_train=run["counts"]["truncated"]["train"],

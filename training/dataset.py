@@ -1,6 +1,7 @@
 """The prepared data set: three Parquet files, loaded with the datasets library."""
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -61,23 +62,54 @@ def load_split(folder: Path, split: str, labels: Sequence[str]) -> "LabelledSent
 
 
 class LabelledSentences:
-    """One split: sentences with their labels as a 0/1 matrix.
+    """Sentences with their labels as a 0/1 matrix.
 
     Attributes:
         sentences: The sentences as they stand in their articles.
         sentence_ids: Their ids.
         articles: Their article ids, the unit of the bootstrap.
+        groups: Their near-duplicate groups, which folds never cut apart.
         truth: int array of shape (sentences, labels).
+        targets: What training aims at, float array of that shape: the truth, or where the optional column ``soft`` holds
+            probabilities by label, these.
+        weights: How much each counts in training: the optional column ``weight``, else 1.
     """
 
     def __init__(self, table: "object", labels: Sequence[str]) -> None:
         """Read the columns of a datasets.Dataset."""
-        columns = {name: list(table[name]) for name in ("sentence", "sentence_id", "article_id", "labels")}  # type: ignore[index]
+        columns = {name: list(table[name]) for name in ("sentence", "sentence_id", "article_id", "group", "labels")}  # type: ignore[index]
+        present = set(table.column_names)  # type: ignore[attr-defined]
         self.sentences: list[str] = columns["sentence"]
         self.sentence_ids: list[str] = columns["sentence_id"]
         self.articles: list[str] = columns["article_id"]
+        self.groups: list[int] = columns["group"]
         self.truth = np.array([[int(label in names) for label in labels] for names in columns["labels"]], dtype=int)
+        self.targets, self.weights = self.truth.astype(float), np.ones(len(self.sentences))
+        if "soft" in present:
+            for row, soft in enumerate(table["soft"]):  # type: ignore[index]
+                if soft is not None:
+                    self.targets[row] = [soft[label] for label in labels]
+        if "weight" in present:
+            self.weights = np.array([1.0 if weight is None else weight for weight in table["weight"]])  # type: ignore[index]
 
     def __len__(self) -> int:
         """Return the number of sentences."""
         return len(self.sentences)
+
+    def take(self, rows: Sequence[int]) -> "LabelledSentences":
+        """Return some of the sentences, in the order of ``rows``."""
+        part = copy(self)
+        for name in ("sentences", "sentence_ids", "articles", "groups"):
+            setattr(part, name, [getattr(self, name)[row] for row in rows])
+        for name in ("truth", "targets", "weights"):
+            setattr(part, name, getattr(self, name)[list(rows)])
+        return part
+
+    def __add__(self, other: "LabelledSentences") -> "LabelledSentences":
+        """Return these sentences followed by others with the same labels."""
+        whole = copy(self)
+        for name in ("sentences", "sentence_ids", "articles", "groups"):
+            setattr(whole, name, getattr(self, name) + getattr(other, name))
+        for name in ("truth", "targets", "weights"):
+            setattr(whole, name, np.concatenate([getattr(self, name), getattr(other, name)]))
+        return whole

@@ -64,9 +64,15 @@ def best_threshold(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray, a
 
 
 def choose_decision(
-    logits: np.ndarray, truth: np.ndarray, articles: Sequence[str], labels: Sequence[str], settings: DecisionSettings, seed: int
+    logits: np.ndarray,
+    truth: np.ndarray,
+    articles: Sequence[str],
+    labels: Sequence[str],
+    settings: DecisionSettings,
+    seed: int,
+    chosen_on: str = "validation",
 ) -> Decision:
-    """Return calibration and thresholds for validation logits of shape (sentences, labels)."""
+    """Return calibration and thresholds for held-out logits of shape (sentences, labels); ``chosen_on`` says whose they are."""
     calibration, thresholds = {}, {}
     weights = sentence_weights(truth, settings.no_label_share)
     for k, label in enumerate(labels):
@@ -80,7 +86,7 @@ def choose_decision(
         calibration=calibration,
         thresholds=thresholds,
         chosen_on={
-            "split": "validation",
+            "split": chosen_on,
             "sentences": len(truth),
             "articles": len(set(articles)),
             "no_label_share": settings.no_label_share,

@@ -114,6 +114,51 @@ def load_classifier(config: Config, tokenizer: Any) -> Any:
     return model
 
 
+def load_masked_lm(config: Config, tokenizer: Any) -> tuple[Any, bool]:
+    """Load the encoder with its masked-language-model head, in float32, cut to the configured layers.
+
+    Returns:
+        The model, and whether its head is new: made for an encoder that comes without one, its output tied to the embeddings.
+
+    Raises:
+        NetralError: The weights are missing or do not fit, there is no mask token, or sequences would be too long.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForMaskedLM
+    from transformers.utils import logging
+
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    source = encoder_source(config)
+    if tokenizer.mask_token_id is None:
+        raise NetralError(f"{source}: its tokenizer has no mask token", "choose an encoder that was pre-trained with masks")
+    where: dict[str, Any] = {"revision": config.model.revision or "main", "trust_remote_code": False}
+    try:
+        settings = AutoConfig.from_pretrained(source, **where)
+        _cut(settings, config, "pretrain.length", config.pretrain.length)
+        model, loading = AutoModelForMaskedLM.from_pretrained(
+            source, config=settings, dtype=torch.float32, weights_only=True, output_loading_info=True, **where
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+        raise NetralError(f"{source}: the encoder cannot be loaded ({_first_line(error)})", _next_step(source)) from None
+    prefix = f"{model.base_model_prefix}."
+    absent = sorted(key for key in loading["missing_keys"] if key.startswith(prefix))
+    if absent:
+        raise NetralError(
+            f"{source}: its weights lack {absent[0]} and {len(absent) - 1} more", "the checkpoint is cut or of another architecture"
+        )
+    new_head = any(not key.startswith(prefix) and "decoder" not in key for key in loading["missing_keys"])
+    if new_head:
+        model.config.tie_word_embeddings = True
+        model.tie_weights()
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise NetralError(f"{source}: {len(tokenizer)} tokens but {rows} embeddings", "vocabulary and weights come from different models")
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return model, new_head
+
+
 def add_mean_pooling_layer(model: Any, source: str) -> None:
     """Append a layer to a BERT classifier that makes its first position the mean over all positions.
 
@@ -149,19 +194,24 @@ def add_mean_pooling_layer(model: Any, source: str) -> None:
 
 
 def _adjust(settings: Any, config: Config) -> None:
+    _cut(settings, config, "model.max_length", config.model.max_length)
+    settings.classifier_dropout = config.model.dropout
+    # ALBERT names the dropout before its classifier differently.
+    if hasattr(settings, "classifier_dropout_prob"):
+        settings.classifier_dropout_prob = config.model.dropout
+
+
+def _cut(settings: Any, config: Config, name: str, length: int) -> None:
+    """Cut the encoder to the configured layers, and check that it can read this many tokens."""
     if config.model.layers is not None:
         if config.model.layers > settings.num_hidden_layers:
             raise NetralError(
                 f"model.layers is {config.model.layers}, the encoder has {settings.num_hidden_layers}", "leave model.layers out or lower it"
             )
         settings.num_hidden_layers = config.model.layers
-    settings.classifier_dropout = config.model.dropout
-    # ALBERT names the dropout before its classifier differently.
-    if hasattr(settings, "classifier_dropout_prob"):
-        settings.classifier_dropout_prob = config.model.dropout
-    positions = getattr(settings, "max_position_embeddings", config.model.max_length)
-    if config.model.max_length > positions:
-        raise NetralError(f"model.max_length is {config.model.max_length}, the encoder reads {positions} tokens", "lower model.max_length")
+    positions = getattr(settings, "max_position_embeddings", length)
+    if length > positions:
+        raise NetralError(f"{name} is {length}, the encoder reads {positions} tokens", f"lower {name}")
 
 
 def _first_line(error: Exception) -> str:

@@ -58,17 +58,23 @@ def report_markdown(report: dict[str, Any]) -> str:
         f"- Sentences read in windows: {report['truncated']}",
         f"- Speed: {report['speed']['sentences_per_second']:.0f} sentences/s ({report['speed']['backend']})",
         "",
-        "| label | precision | recall | average precision | threshold |",
-        "|---|---|---|---|---|",
+        "| label | precision | recall | average precision | threshold | calibration error (10 bins of equal number) | Brier score |",
+        "|---|---|---|---|---|---|---|",
     ]
     for label, figures in report["systems"]["model"]["labels"].items():
-        ap = report["average_precision"]["labels"][label]
+        ap, calibration = report["average_precision"]["labels"][label], report["calibration"][label]
         lines.append(
             f"| {label} | {figures['precision']:.2f} | {figures['recall']:.2f} | {'-' if ap is None else f'{ap:.2f}'} "
-            f"| {report['model']['thresholds'][label]:.2f} |"
+            f"| {report['model']['thresholds'][label]:.2f} | {_three(calibration['ece'], calibration['ece_interval'])} "
+            f"| {_three(calibration['brier'], calibration['brier_interval'])} |"
         )
     lines += ["", "The wrongly labelled sentences are in `errors.jsonl`, the most confidently wrong first.", ""]
     return "\n".join(lines) + (behaviour_markdown(report["behaviour"]) if "behaviour" in report else "")
+
+
+def _three(value: float, interval: list[float]) -> str:
+    """Write a small figure with its interval."""
+    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def _citation_lines(found: dict[str, Any] | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Commands of the training stage: prepare, train, evaluate."""
+"""Commands of the training stage: prepare, pretrain, train, distill, evaluate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,8 @@ import typer
 from netral.commands.common import ConfigFile, Inputs, Overrides, Overwrite, app
 from netral.errors import NetralError
 from netral.progress import say
+
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of an interrupted run.")]
 
 
 @app.command()
@@ -34,12 +36,66 @@ def prepare(
 
 
 @app.command()
+def pretrain(
+    inputs: Inputs,
+    config: Annotated[Path, typer.Option("-c", "--config", help="Recipe, for example configs/recipes/indobert-base.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder for the encoder; set model.encoder to it.")],
+    overrides: Overrides = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Pre-train an encoder further on a crawl, before it is fine-tuned."""
+    from netral.config import load_config
+
+    settings = load_config(config, overrides)
+    from training.pretrain import pretrain as run
+
+    found = run(inputs, out, settings, resume=resume, overwrite=overwrite)
+    if found.get("unchanged"):
+        say(f"pretrain: {out} is up to date, nothing to do")
+        return
+    before, after = found["held_out"]["before"], found["held_out"]["after"]
+    say(
+        f"pretrain: held-out perplexity {before['perplexity']} before, {after['perplexity']} after; "
+        f"{found['tokens_per_second']} tokens/s ({found['precision']}); written to {out}"
+    )
+
+
+@app.command()
+def distill(
+    inputs: Inputs,
+    config: Annotated[Path, typer.Option("-c", "--config", help="Recipe of the student, for example configs/recipes/mini.yaml.")],
+    teacher: Annotated[list[Path], typer.Option(help="Model folder; repeat for several teachers.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    data: Annotated[Path, typer.Option(help="Data set made by `netral prepare`.")] = Path("runs/data"),
+    overrides: Overrides = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Teach an encoder what trained models say about a crawl, together with the gold labels."""
+    from netral.config import load_config
+
+    settings = load_config(config, overrides)
+    from training.distill import distill as run
+
+    found = run(inputs, teacher, settings, data, out, resume=resume, overwrite=overwrite)
+    if found.get("unchanged"):
+        say(f"distill: {out} is up to date, nothing to do")
+        return
+    counts, best = found["distillation"]["counts"], found["validation_macro_average_precision"]
+    say(
+        f"distill: {counts['gold']} gold and {counts['kept']} unlabelled sentences, {counts['focus']} of these where a label may hold; "
+        f"{found['seconds']:.0f} s, validation macro AP {best:.3f}; written to {out}"
+    )
+
+
+@app.command()
 def train(
     config: Annotated[Path, typer.Option("-c", "--config", help="Recipe, for example configs/recipes/mini.yaml.")],
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     data: Annotated[Path, typer.Option(help="Data set made by `netral prepare`.")] = Path("runs/data"),
     overrides: Overrides = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of an interrupted run.")] = False,
+    resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Fine-tune an encoder and write a model folder."""
