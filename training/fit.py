@@ -23,17 +23,18 @@ from transformers import (
 
 from inference.batching import make_batches
 from inference.predictor import Predictor
+from inference.tokenise import Text
 from netral.config import Config, TrainSettings
 from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_folder
 from netral.model_folder import DECISION_FILE, TEXT_FILE, Decision, ServingText
 from netral.progress import Progress
 from netral.provenance import RUN_FILE, file_digest, fingerprint, folder_digest, is_current, libraries, write_json
-from netral.text import model_text
 from training.card import write_card
+from training.choices import Choices, choice_figures, choice_loss, choose_temperatures, class_weights, likeliest
 from training.dataset import LabelledSentences, load_split
 from training.decision import choose_decision
-from training.encoder import encoder_source, load_classifier, load_tokenizer
+from training.encoder import encode, encoder_source, load_classifier, load_tokenizer, type_separator
 from training.metrics import average_precision_of
 
 # Git hosts and hubs refuse or warn about larger files.
@@ -57,13 +58,14 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
-    train_split, validation = load_split(data, "train", config.labels), load_split(data, "validation", config.labels)
+    task: dict[str, Any] = {"labels": config.label_names, "choices": config.choices, "pairs": config.pairs}
+    train_split, validation = load_split(data, "train", **task), load_split(data, "validation", **task)
     source = encoder_source(config)
     tokenizer = load_tokenizer(source, config.model.revision)
     set_seed(config.train.seed)
     model = load_classifier(config, tokenizer)
     if config.model.pooling == "mean":
-        standardise_pooled(model, tokenizer, train_split.sentences, config.model.max_length)
+        standardise_pooled(model, tokenizer, train_split.inputs, config.model.max_length)
     checkpoints = out.with_name(out.name + ".checkpoints")
     resume_from = _resume_point(checkpoints, wanted, resume, overwrite)
     trainer = _trainer(config, model, tokenizer, train_split, validation, checkpoints)
@@ -84,7 +86,7 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
             "truncated": {"train": _truncated(tokenizer, train_split, config), "validation": _truncated(tokenizer, validation, config)},
         },
         "best_checkpoint": Path(trainer.state.best_model_checkpoint or "").name or None,
-        "validation_macro_average_precision": trainer.state.best_metric,
+        f"validation_{best_figure(config)}": trainer.state.best_metric,
         "epochs_run": trainer.state.epoch,
         "seconds": round(seconds, 1),
         "device": str(trainer.args.device),
@@ -105,7 +107,7 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
 
 
 def _fingerprint(config: Config, data: Path) -> str:
-    settings = config.model_dump(include={"labels", "text", "model", "train", "decision"})
+    settings = config.model_dump(include={"labels", "task", "pairs", "text", "model", "train", "decision"})
     source = Path(encoder_source(config))
     files = [data / f"{split}.parquet" for split in ("train", "validation")]
     inputs = [(path.name, file_digest(path)) for path in files if path.is_file()]
@@ -133,16 +135,14 @@ def _resume_point(checkpoints: Path, wanted: str, resume: bool, overwrite: bool)
     return None
 
 
-def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[str], max_length: int) -> None:
+def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[Text], max_length: int) -> None:
     """Set the last layer norm so that what the head reads has mean 0 and variance 1 over the training sentences.
 
     Means of sentence encoders lie close together (cosines of 0.78 and more between any two of forty news sentences); without
     this the head spends the first epochs on learning to look past what they share. Done before training, it is a start
     value, not a constraint.
     """
-    batches = make_batches(
-        tokenizer([model_text(s) for s in sentences], truncation=True, max_length=max_length)["input_ids"], tokenizer.pad_token_id, 4096
-    )
+    batches = make_batches(encode(tokenizer, sentences, max_length)["input_ids"], tokenizer.pad_token_id, 4096)
     model.eval()
     pooled = []
     with torch.inference_mode():
@@ -170,29 +170,33 @@ def _last_whole_checkpoint(checkpoints: Path) -> str | None:
 class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
     """Tokenised sentences with float labels."""
 
-    def __init__(self, split: LabelledSentences, tokenizer: Any, max_length: int) -> None:
-        texts = [model_text(sentence) for sentence in split.sentences]
-        self._encoded = tokenizer(texts, truncation=True, max_length=max_length)
+    def __init__(self, split: LabelledSentences, tokenizer: Any, max_length: int, typed: bool) -> None:
+        self._encoded = encode(tokenizer, split.inputs, max_length)
+        self._keys = ("input_ids", "attention_mask", *(["token_type_ids"] if typed else []))
         self._truth = split.truth.astype(np.float32)
 
     def __len__(self) -> int:
         return len(self._truth)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {**{key: self._encoded[key][index] for key in ("input_ids", "attention_mask")}, "labels": self._truth[index]}
+        return {**{key: self._encoded[key][index] for key in self._keys}, "labels": self._truth[index]}
 
 
 class _MultilabelTrainer(Trainer):  # type: ignore[misc]
-    """Binary cross-entropy per label with a weight on positives, and learning rates by layer."""
+    """Binary cross-entropy per label with a weight on positives, or cross-entropy over choices; learning rates by layer."""
 
-    def __init__(self, *, settings: TrainSettings, pos_weight: torch.Tensor, **kwargs: Any) -> None:
+    def __init__(self, *, settings: TrainSettings, pos_weight: torch.Tensor, choices: Choices, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._settings, self._pos_weight = settings, pos_weight
+        self._settings, self._pos_weight, self._choices = settings, pos_weight, choices
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any) -> Any:
         labels = inputs.pop("labels")
         outputs = model(**inputs)
-        loss = binary_cross_entropy_with_logits(outputs.logits.float(), labels, pos_weight=self._pos_weight.to(labels.device))
+        logits, weight = outputs.logits.float(), self._pos_weight.to(labels.device)
+        if self._choices:
+            loss = choice_loss(logits, labels, self._choices, weight)
+        else:
+            loss = binary_cross_entropy_with_logits(logits, labels, pos_weight=weight)
         return (loss, outputs) if return_outputs else loss
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> Any:
@@ -243,9 +247,10 @@ class _ProgressCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any) -> None:
         found = metrics or {}
+        name = args.metric_for_best_model
         self._progress.say(
             f"epoch {state.epoch:.0f} of {args.num_train_epochs:.0f}: validation loss {found.get('eval_loss', 0):.4f}, "
-            f"macro average precision {found.get('eval_macro_average_precision', 0):.4f}"
+            f"{name.replace('_', ' ')} {found.get(f'eval_{name}', 0):.4f}"
         )
 
 
@@ -280,7 +285,7 @@ def _trainer(
         save_strategy="epoch",
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model="macro_average_precision",
+        metric_for_best_model=best_figure(config),
         greater_is_better=True,
         logging_strategy="no",
         report_to=[],
@@ -292,15 +297,17 @@ def _trainer(
         restore_callback_states_from_checkpoint=True,
         push_to_hub=False,
     )
+    truth, choices, typed = train_split.truth, config.choices, _separator(config, tokenizer, model) is not None
     trainer = _MultilabelTrainer(
         settings=settings,
-        pos_weight=positive_weights(train_split.truth, settings),
+        pos_weight=class_weights(truth, choices, settings) if choices else positive_weights(truth, settings),
+        choices=choices,
         model=model,
         args=args,
-        train_dataset=_Rows(train_split, tokenizer, config.model.max_length),
-        eval_dataset=_Rows(validation, tokenizer, config.model.max_length),
+        train_dataset=_Rows(train_split, tokenizer, config.model.max_length, typed),
+        eval_dataset=_Rows(validation, tokenizer, config.model.max_length, typed),
         data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda p: _validation_metrics(p, config.labels),
+        compute_metrics=lambda p: _validation_metrics(p, config),
     )
     trainer.remove_callback(PrinterCallback)
     if settings.early_stopping_patience is not None:
@@ -319,13 +326,32 @@ def positive_weights(truth: np.ndarray, settings: TrainSettings) -> torch.Tensor
     return torch.tensor(np.clip(weight, 1, settings.max_pos_weight), dtype=torch.float32)
 
 
-def _validation_metrics(predicted: Any, labels: Sequence[str]) -> dict[str, float]:
-    found = average_precision_of(np.asarray(predicted.predictions, dtype=np.float64), predicted.label_ids.astype(int), labels)
-    return {"macro_average_precision": found["macro_average_precision"]}
+def best_figure(config: Config) -> str:
+    """Name the validation figure that the best epoch is chosen by: one that needs no threshold."""
+    return "macro_f1" if config.choices else "macro_average_precision"
+
+
+def validation_figure(run: dict[str, Any]) -> tuple[str, float]:
+    """Return the short name and the value of the validation figure in a run record."""
+    for key, name in (("validation_macro_average_precision", "macro AP"), ("validation_macro_f1", "macro F1")):
+        if run.get(key) is not None:
+            return name, float(run[key])
+    return "macro AP", 0.0
+
+
+def _validation_metrics(predicted: Any, config: Config) -> dict[str, float]:
+    logits, truth, labels = np.asarray(predicted.predictions, dtype=np.float64), predicted.label_ids.astype(int), config.label_names
+    if config.choices:
+        return choice_figures(likeliest(logits, config.choices), truth, labels, config.choices)
+    return {"macro_average_precision": average_precision_of(logits, truth, labels)["macro_average_precision"]}
+
+
+def _separator(config: Config, tokenizer: Any, model: Any) -> int | None:
+    return type_separator(tokenizer, model) if config.pairs else None
 
 
 def _truncated(tokenizer: Any, split: LabelledSentences, config: Config) -> int:
-    encoded = tokenizer([model_text(sentence) for sentence in split.sentences])["input_ids"]
+    encoded = encode(tokenizer, split.inputs)["input_ids"]
     return sum(len(ids) > config.model.max_length for ids in encoded)
 
 
@@ -335,18 +361,24 @@ def _write_model(folder: Path, model: Any, tokenizer: Any, config: Config) -> No
     model.config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder, max_shard_size=_SHARD_SIZE)
     tokenizer.save_pretrained(folder)
-    write_json(folder / TEXT_FILE, ServingText(max_length=config.model.max_length, text=config.text).model_dump())
+    pairs: dict[str, Any] = {"pairs": config.pairs, "type_separator": _separator(config, tokenizer, model)}
+    write_json(folder / TEXT_FILE, ServingText(max_length=config.model.max_length, text=config.text, **pairs).model_dump())
 
 
 def _decide(folder: Path, validation: LabelledSentences, config: Config) -> Decision:
     """Choose thresholds from the scores of the model as it was saved and as jobs will load it."""
+    labels = config.label_names
     neutral = Decision(
-        labels=config.labels,
-        calibration={label: {} for label in config.labels},  # type: ignore[misc]
-        thresholds=dict.fromkeys(config.labels, 0.5),
+        labels=labels,
+        choices=config.choices,
+        calibration={label: {} for label in labels},  # type: ignore[misc]
+        thresholds={} if config.choices else dict.fromkeys(labels, 0.5),
     )
     write_json(folder / DECISION_FILE, neutral.model_dump())
-    logits = Predictor(folder, batch_tokens=config.label.batch_tokens).logits(validation.sentences)
-    decision = choose_decision(logits, validation.truth, validation.articles, config.labels, config.decision, config.train.seed)
+    logits = Predictor(folder, batch_tokens=config.label.batch_tokens).logits(validation.inputs)
+    if config.choices:
+        decision = choose_temperatures(logits, validation.truth, validation.articles, config.choices, config.decision)
+    else:
+        decision = choose_decision(logits, validation.truth, validation.articles, labels, config.decision, config.train.seed)
     write_json(folder / DECISION_FILE, decision.model_dump())
     return decision

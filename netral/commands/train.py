@@ -46,13 +46,14 @@ def train(
 
     settings = load_config(config, overrides)
     from training.fit import train as run
+    from training.fit import validation_figure
 
     found = run(settings, data, out, resume=resume, overwrite=overwrite)
     if found.get("unchanged"):
         say(f"train: {out} is up to date, nothing to do")
         return
-    best = found["validation_macro_average_precision"]
-    say(f"train: {found['epochs_run']:.0f} epochs in {found['seconds']:.0f} s, validation macro AP {best:.3f}; written to {out}")
+    name, best = validation_figure(found)
+    say(f"train: {found['epochs_run']:.0f} epochs in {found['seconds']:.0f} s, validation {name} {best:.3f}; written to {out}")
 
 
 @app.command()
