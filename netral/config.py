@@ -302,7 +302,7 @@ def _read(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     parent = (path.parent / str(base)).resolve()
     if parent in chain or parent == path.resolve():
         raise NetralError(f"{path}: extends itself through {base}", "remove one of the `extends` lines")
-    return _merge(_read(parent, (*chain, path.resolve())), data)
+    return merge_settings(_read(parent, (*chain, path.resolve())), data)
 
 
 def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
@@ -318,24 +318,54 @@ def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
 _WHOLE = ("labels", "space", "splits")
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merge_settings(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of ``base`` with those of ``over`` in their place."""
     out = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(out.get(key), dict) and key not in _WHOLE
-        out[key] = _merge(out[key], value) if both else value
+        out[key] = merge_settings(out[key], value) if both else value
+    return out
+
+
+def parse_override(item: str) -> tuple[str, Any]:
+    """Split ``section.key=value`` into key and value.
+
+    Raises:
+        NetralError: It is not of that form, or the value is not YAML.
+
+    >>> parse_override("train.epochs=3")
+    ('train.epochs', 3)
+    """
+    key, equals, value = item.partition("=")
+    if not equals or not key:
+        raise NetralError(f"--set {item}: not of the form section.key=value", "for example --set train.epochs=3")
+    return key, parse_yaml(value, f"--set {item}")
+
+
+def nested(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return dotted keys as sections.
+
+    >>> nested({"train.epochs": 3, "train.seed": 1, "task": "multi_label"})
+    {'train': {'epochs': 3, 'seed': 1}, 'task': 'multi_label'}
+    """
+    out: dict[str, Any] = {}
+    for key, value in settings.items():
+        *sections, last = key.split(".")
+        inner = out
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[last] = value
     return out
 
 
 def _override(data: dict[str, Any], item: str) -> None:
-    key, equals, value = item.partition("=")
-    if not equals or not key:
-        raise NetralError(f"--set {item}: not of the form section.key=value", "for example --set train.epochs=3")
+    key, value = parse_override(item)
     *sections, last = key.split(".")
     for section in sections:
         data = data.setdefault(section, {})
         if not isinstance(data, dict):
             raise NetralError(f"--set {item}: {section} is no section", "see `netral config show`")
-    data[last] = parse_yaml(value, f"--set {item}")
+    data[last] = value
 
 
 def _explain(error: ValidationError) -> list[str]:

@@ -69,7 +69,9 @@ def encode(tokenizer: Any, texts: Sequence[Text], max_length: int | None = None)
     cut: dict[str, Any] = {} if max_length is None else {"truncation": True, "max_length": max_length}
     pairs = [text for text in texts if not isinstance(text, str)]
     if pairs:
-        return tokenizer([model_text(first) for first, _ in pairs], [model_text(second) for _, second in pairs], **cut)
+        first, second = ([model_text(pair[k]) for pair in pairs] for k in (0, 1))
+        # Asked for, because not every tokenizer that marks the second sentence says so by itself.
+        return tokenizer(first, second, return_token_type_ids=True, **cut)
     return tokenizer([model_text(text) for text in texts if isinstance(text, str)], **cut)
 
 
@@ -79,8 +81,8 @@ def type_separator(tokenizer: Any, model: Any) -> int | None:
     Raises:
         NetralError: The tokenizer marks the second sentence of a pair in another way.
     """
-    found = tokenizer(_PROBE, _PROBE)
-    types = found.get("token_type_ids") or [0]
+    found = tokenizer(_PROBE, _PROBE, return_token_type_ids=True)
+    types = found["token_type_ids"]
     if not any(types) or getattr(model.config, "type_vocab_size", 1) < 2:
         return None
     ids, first = found["input_ids"], types.index(1)

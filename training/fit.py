@@ -54,7 +54,7 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
     Raises:
         NetralError: The data set or encoder is missing or does not fit, or the output exists.
     """
-    wanted = _fingerprint(config, data)
+    wanted = train_fingerprint(config, data)
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
@@ -106,7 +106,8 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
     return run
 
 
-def _fingerprint(config: Config, data: Path) -> str:
+def train_fingerprint(config: Config, data: Path) -> str:
+    """Return the digest of everything that decides a model: settings, data, encoder and code."""
     settings = config.model_dump(include={"labels", "task", "pairs", "text", "model", "train", "decision"})
     source = Path(encoder_source(config))
     files = [data / f"{split}.parquet" for split in ("train", "validation")]
@@ -358,10 +359,14 @@ def _truncated(tokenizer: Any, split: LabelledSentences, config: Config) -> int:
 def _write_model(folder: Path, model: Any, tokenizer: Any, config: Config) -> None:
     model = model.to("cpu", dtype=torch.float16 if config.train.save_dtype == "fp16" else torch.float32)
     tokenizer.model_max_length = config.model.max_length
+    separator = _separator(config, tokenizer, model)
+    if separator is not None:
+        # Plain transformers then passes the types of tokens on to the model, too.
+        tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
     model.config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder, max_shard_size=_SHARD_SIZE)
     tokenizer.save_pretrained(folder)
-    pairs: dict[str, Any] = {"pairs": config.pairs, "type_separator": _separator(config, tokenizer, model)}
+    pairs: dict[str, Any] = {"pairs": config.pairs, "type_separator": separator}
     write_json(folder / TEXT_FILE, ServingText(max_length=config.model.max_length, text=config.text, **pairs).model_dump())
 
 
