@@ -7,6 +7,7 @@ probabilities (docs/decisions.md has what it brings). The n-grams are kept as ha
 import re
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def ngrams(text: str) -> list[int]:
     True
     """
     words = [_START, *_WORD.findall(_DIGITS.sub("0", text.lower())), _END]
-    found = {*words[1:-1], *map(" ".join, zip(words, words[1:], strict=False))}
+    found = {*words[1:-1], *map(" ".join, pairwise(words))}
     return sorted({zlib.crc32(each.encode("utf-8", "surrogatepass")) for each in found})
 
 

@@ -13,10 +13,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from netral.errors import NetralError
-from netral.labels import LABELS
+from netral.labels import LABELS, label_names
 
 EMBEDDED = "embedded"
-ReadField = Literal["text", "title", "url", "date", "author", "category", "outlet", "crawled_at"]
+ReadField = Literal["text", "title", "url", "date", "author", "category", "outlet", "crawled_at", "sentence", "sentence_2"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -38,12 +38,21 @@ class ReadSettings(_Section):
     max_sentence_chars: int = Field(default=100_000, gt=0)
     language: Literal["id", "any"] = "id"
     columns: dict[ReadField, str] = {}
+    header: list[str] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> "ReadSettings":
+        if self.header and len(set(self.header)) != len(self.header):
+            raise ValueError("header: the columns must differ from each other")
+        return self
 
 
 class PrepareSettings(_Section):
     """How labelled sentences become a partitioned data set."""
 
     gold: str | None = None
+    label_field: str = "label"
+    splits: dict[Literal["train", "validation", "test"], str] = {}
     train: Fraction = 0.6
     validation: Fraction = 0.15
     test: Fraction = 0.25
@@ -167,6 +176,49 @@ class DedupSettings(_Section):
     containment: Annotated[float, Field(gt=0, le=1)] = 0.55
 
 
+class Range(_Section):
+    """Numbers to search through; whole numbers where both ends are."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("low must be below high, and above 0 with log: true")
+        return self
+
+
+_SPACE: dict[str, Range | list[int | float | str | bool | None]] = {
+    "train.learning_rate": Range(low=2e-5, high=3e-4, log=True),
+    "train.layer_decay": Range(low=0.8, high=1.0),
+    "train.epochs": Range(low=4, high=12),
+    "train.batch_size": [8, 16, 32],
+    "train.pos_weight": ["none", "sqrt", "balanced"],
+}
+
+
+class SearchSettings(_Section):
+    """What `netral search` tries, and what it judges by. It never reads the test split."""
+
+    scored_on: Literal["folds", "validation"] = "folds"
+    folds: int = Field(default=3, ge=2)
+    seed: int = 13
+    space: dict[str, Range | list[int | float | str | bool | None]] = Field(default=_SPACE, min_length=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> "SearchSettings":
+        known = [f"{name}.{key}" for name, model in (("model", ModelSettings), ("train", TrainSettings)) for key in model.model_fields]
+        for key, values in self.space.items():
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+                raise ValueError(f"space: {key} is no setting of model or train; did you mean {near}?")
+            if isinstance(values, list) and not values:
+                raise ValueError(f"space: {key} names no value")
+        return self
+
+
 class RaySettings(_Section):
     """What `--engine ray` asks a cluster for; batches are those of ``label``. None of these changes a row of the output."""
 
@@ -179,7 +231,9 @@ class RaySettings(_Section):
 class Config(_Section):
     """Everything that can be set, with its default."""
 
-    labels: list[str] = Field(default=list(LABELS), min_length=1)
+    labels: list[str] | dict[str, list[str]] = Field(default=list(LABELS), min_length=1)
+    task: Literal["multi_label", "single_label"] = "multi_label"
+    pairs: bool = False
     text: TextSettings = TextSettings()
     read: ReadSettings = ReadSettings()
     prepare: PrepareSettings = PrepareSettings()
@@ -191,13 +245,32 @@ class Config(_Section):
     evaluate: EvaluateSettings = EvaluateSettings()
     label: LabelSettings = LabelSettings()
     dedup: DedupSettings = DedupSettings()
+    search: SearchSettings = SearchSettings()
     ray: RaySettings = RaySettings()
 
     @model_validator(mode="after")
     def _labels_differ(self) -> "Config":
-        if len(set(self.labels)) != len(self.labels):
+        if len(set(self.label_names)) != len(self.label_names):
             raise ValueError("labels must differ from each other")
+        if isinstance(self.labels, dict) and self.task != "single_label":
+            raise ValueError("labels: a mapping of aspects to values needs task: single_label (one value of each aspect)")
+        if any(len(choice) < 2 for choice in self.choices.values()):
+            raise ValueError("labels: task: single_label needs at least two to choose from")
         return self
+
+    @property
+    def label_names(self) -> list[str]:
+        """The name of each output of the model, in order."""
+        return label_names(self.labels)
+
+    @property
+    def choices(self) -> dict[str, list[str]]:
+        """The outputs of which exactly one holds, by aspect (named "" where there are none); empty for multi-label."""
+        if self.task == "multi_label":
+            return {}
+        if isinstance(self.labels, dict):
+            return {aspect: label_names({aspect: values}) for aspect, values in self.labels.items()}
+        return {"": list(self.labels)}
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -281,7 +354,7 @@ def _read(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     parent = (path.parent / str(base)).resolve()
     if parent in chain or parent == path.resolve():
         raise NetralError(f"{path}: extends itself through {base}", "remove one of the `extends` lines")
-    return _merge(_read(parent, (*chain, path.resolve())), data)
+    return merge_settings(_read(parent, (*chain, path.resolve())), data)
 
 
 def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
@@ -293,23 +366,58 @@ def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
         model["encoder"] = str((folder / model["encoder"]).resolve())
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+# Mappings that a file states as a whole: with keys of the file that it extends they would be another label set or search space.
+_WHOLE = ("labels", "space", "splits")
+
+
+def merge_settings(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of ``base`` with those of ``over`` in their place."""
     out = dict(base)
     for key, value in over.items():
-        out[key] = _merge(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+        both = isinstance(value, dict) and isinstance(out.get(key), dict) and key not in _WHOLE
+        out[key] = merge_settings(out[key], value) if both else value
+    return out
+
+
+def parse_override(item: str) -> tuple[str, Any]:
+    """Split ``section.key=value`` into key and value.
+
+    Raises:
+        NetralError: It is not of that form, or the value is not YAML.
+
+    >>> parse_override("train.epochs=3")
+    ('train.epochs', 3)
+    """
+    key, equals, value = item.partition("=")
+    if not equals or not key:
+        raise NetralError(f"--set {item}: not of the form section.key=value", "for example --set train.epochs=3")
+    return key, parse_yaml(value, f"--set {item}")
+
+
+def nested(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return dotted keys as sections.
+
+    >>> nested({"train.epochs": 3, "train.seed": 1, "task": "multi_label"})
+    {'train': {'epochs': 3, 'seed': 1}, 'task': 'multi_label'}
+    """
+    out: dict[str, Any] = {}
+    for key, value in settings.items():
+        *sections, last = key.split(".")
+        inner = out
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[last] = value
     return out
 
 
 def _override(data: dict[str, Any], item: str) -> None:
-    key, equals, value = item.partition("=")
-    if not equals or not key:
-        raise NetralError(f"--set {item}: not of the form section.key=value", "for example --set train.epochs=3")
+    key, value = parse_override(item)
     *sections, last = key.split(".")
     for section in sections:
         data = data.setdefault(section, {})
         if not isinstance(data, dict):
             raise NetralError(f"--set {item}: {section} is no section", "see `netral config show`")
-    data[last] = parse_yaml(value, f"--set {item}")
+    data[last] = value
 
 
 def _explain(error: ValidationError) -> list[str]:

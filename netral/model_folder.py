@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from netral.config import TextSettings
 from netral.errors import NetralError
@@ -21,7 +21,10 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Calibration(BaseModel):
-    """Platt scaling of one label: probability = sigmoid(slope * logit + offset)."""
+    """Platt scaling of one label: probability = sigmoid(slope * logit + offset).
+
+    In a choice all labels share one slope, the inverse of the temperature, and the probability is the softmax.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     slope: float = 1.0
@@ -33,14 +36,17 @@ class Decision(BaseModel):
 
     Attributes:
         labels: Label names in the order of the model's outputs.
+        choices: Labels of which exactly one is given, the likeliest by the softmax over them; by aspect, "" where there are none. Empty
+            for multi-label, and left out of the file.
         calibration: Platt scaling per label.
-        thresholds: A label is given when its calibrated probability, rounded to three decimals, reaches this.
+        thresholds: A label is given when its calibrated probability, rounded to three decimals, reaches this. Empty for choices.
         chosen_on: The split, number of sentences and positives that the values were chosen on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     schema_version: Literal[1] = 1
     labels: list[str]
+    choices: dict[str, list[str]] = {}
     calibration: dict[str, Calibration]
     thresholds: dict[str, float]
     chosen_on: dict[str, Any] = {}
@@ -48,18 +54,49 @@ class Decision(BaseModel):
     @model_validator(mode="after")
     def _complete(self) -> "Decision":
         for name, values in (("calibration", self.calibration), ("thresholds", self.thresholds)):
-            if set(values) != set(self.labels):
-                raise ValueError(f"{name} must hold exactly the labels {', '.join(self.labels)}")
+            wanted = set() if self.choices and name == "thresholds" else set(self.labels)
+            if set(values) != wanted:
+                raise ValueError(f"{name} must hold exactly the labels {', '.join(self.labels)}" if wanted else f"{name} must be empty")
+        if self.choices and [name for choice in self.choices.values() for name in choice] != self.labels:
+            raise ValueError("choices must hold each label once, in order")
         return self
+
+    @model_serializer(mode="wrap")
+    def _lean(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(serialise(self), {"choices": {}})
+
+    @property
+    def problem_type(self) -> str:
+        """What transformers calls the task."""
+        return "single_label_classification" if len(self.choices) == 1 else "multi_label_classification"
 
 
 class ServingText(BaseModel):
-    """How text is prepared for this model: cleaning settings, and tokens read of a sentence."""
+    """How text is prepared for this model.
+
+    Attributes:
+        max_length: Tokens read of a sentence, or of a pair.
+        text: Cleaning settings.
+        pairs: The model reads pairs of sentences.
+        type_separator: Id of the token behind whose first occurrence tokens have type 1, as BERT's tokenizer marks the second sentence of
+            a pair; None where all tokens have type 0. Derived from the ids, so that backends take ids and mask alone.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     schema_version: Literal[1] = 1
     max_length: int = Field(ge=8)
     text: TextSettings = TextSettings()
+    pairs: bool = False
+    type_separator: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _lean(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(serialise(self), {"pairs": False, "type_separator": None})
+
+
+def _without_defaults(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was added for other tasks, so that the files of a plain multi-label model stay what they were."""
+    return {key: value for key, value in data.items() if key not in defaults or value != defaults[key]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +180,8 @@ def _check_labels(path: Path, config: dict[str, Any], decision: Decision) -> Non
             f"{path}: config.json names the labels {names}, {DECISION_FILE} {decision.labels}",
             "the two files come from different models; train again or copy the whole folder",
         )
-    if config.get("problem_type") != "multi_label_classification":
-        raise NetralError(f"{path / 'config.json'}: problem_type is not multi_label_classification", "fine-tune it with `netral train`")
+    if config.get("problem_type") != decision.problem_type:
+        raise NetralError(f"{path / 'config.json'}: problem_type is not {decision.problem_type}", "fine-tune it with `netral train`")
 
 
 def _weight_files(path: Path) -> list[Path]:

@@ -17,8 +17,10 @@ from netral.io.paths import refuse_existing, replacing_folder
 from netral.io.writers import JsonlWriter
 from netral.model_folder import open_model_folder
 from netral.provenance import RUN_FILE, file_digest, fingerprint, folder_digest, is_current, libraries, write_json
+from netral.records import SECOND
 from training.baselines import TfidfBaseline, rule_baseline
 from training.behaviour import load_cases, run_behaviour
+from training.choices import Choices, choice_figures, likeliest, value_columns
 from training.dataset import LabelledSentences, load_split
 from training.metrics import ArticleBootstrap, average_precision_of, calibration_of, scores_of
 from training.partition import SPLITS
@@ -60,16 +62,17 @@ def evaluate(
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / "report.json").read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
-    labels = folder.labels
-    held = load_split(data, split, labels)
+    labels, choices = folder.labels, folder.decision.choices
+    task: dict[str, Any] = {"labels": labels, "choices": choices, "pairs": folder.serving.pairs}
+    held = load_split(data, split, **task)
     predictor = Predictor(model, batch_tokens=config.label.batch_tokens)
-    predictor.predict(held.sentences[:8])  # the first call pays for warming up
+    predictor.predict(held.inputs[:8])  # the first call pays for warming up
     begun = time.monotonic()
-    predictions = predictor.predict(held.sentences)
+    predictions = predictor.predict(held.inputs)
     seconds = time.monotonic() - begun
     scores = np.array([[p.scores[label] for label in labels] for p in predictions])
     given = np.array([[int(label in p.labels) for label in labels] for p in predictions])
-    systems = {"model": given, **_baselines(data, held, labels, config)}
+    systems = {"model": given, **_baselines(data, held, task, config)}
     bootstrap = ArticleBootstrap(held.articles, config.evaluate.bootstrap_samples, config.evaluate.confidence, config.evaluate.seed)
     report = {
         "model": {"fingerprint": folder.fingerprint, "thresholds": folder.decision.thresholds, "chosen_on": folder.decision.chosen_on},
@@ -85,12 +88,14 @@ def evaluate(
             "method": "percentile bootstrap over articles",
             "samples": config.evaluate.bootstrap_samples,
         },
-        "systems": {name: _figures(g, held.truth, labels, bootstrap) for name, g in systems.items()},
+        "systems": {name: _figures(g, held.truth, labels, choices, bootstrap) for name, g in systems.items()},
         "average_precision": _rounded(average_precision_of(scores, held.truth, labels)),
         "calibration": _rounded(calibration_of(scores, held.truth, labels, bootstrap)),
-        "empty_kept": _share(held, given),
+        "empty_kept": None if choices else _share(held, given),
         "macro_f1_difference": {
-            name: _difference(systems["model"], systems[name], held.truth, bootstrap) for name in systems if name != "model"
+            name: _difference(systems["model"], systems[name], held.truth, labels, choices, bootstrap)
+            for name in systems
+            if name != "model"
         },
         "citations": _against_citations(held, given, labels),
         "truncated": sum(p.truncated for p in predictions),
@@ -108,19 +113,28 @@ def evaluate(
     return report
 
 
-def _baselines(data: Path, held: LabelledSentences, labels: Sequence[str], config: Config) -> dict[str, np.ndarray]:
-    train, validation = load_split(data, "train", labels), load_split(data, "validation", labels)
+def _baselines(data: Path, held: LabelledSentences, task: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
+    labels, choices = task["labels"], task["choices"]
+    train, validation = load_split(data, "train", **task), load_split(data, "validation", **task)
     tfidf = TfidfBaseline(labels, config.evaluate.seed).fit(
-        train.sentences, train.truth, validation.sentences, validation.truth, validation.articles, config.decision
+        train.words, train.truth, validation.words, validation.truth, validation.articles, config.decision
     )
-    return {"rules": rule_baseline(held.sentences, labels), "tfidf": tfidf.predict(held.sentences)}
+    if choices:
+        often = np.tile(train.truth.sum(0), (len(held), 1))
+        return {"majority": likeliest(often, choices), "tfidf": likeliest(tfidf.scores(held.words), choices)}
+    return {"rules": rule_baseline(held.words, labels), "tfidf": tfidf.predict(held.words)}
 
 
-def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], bootstrap: ArticleBootstrap) -> dict[str, Any]:
+def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: ArticleBootstrap) -> dict[str, Any]:
     figures: dict[str, Any] = _rounded(scores_of(given, truth, labels))
     samples = bootstrap.f1(given, truth)
     for k, label in enumerate(labels):
         figures["labels"][label]["f1_interval"] = bootstrap.interval(samples[:, k])
+    if choices:
+        figures |= _rounded(choice_figures(given, truth, labels, choices))
+        samples = bootstrap.f1(given, truth, value_columns(given, truth, labels, choices))
+        # Of one label for each choice micro F1 is the share of right ones.
+        figures["accuracy_interval"] = bootstrap.interval(bootstrap.micro_f1(given, truth))
     figures["macro_f1_interval"] = bootstrap.interval(samples.mean(axis=1))
     figures["micro_f1_interval"] = bootstrap.interval(bootstrap.micro_f1(given, truth))
     figures["exact_match_interval"] = bootstrap.interval(bootstrap.mean((given == truth).all(axis=1).astype(float)))
@@ -133,12 +147,19 @@ def _share(held: LabelledSentences, given: np.ndarray) -> dict[str, Any]:
     return {"kept": int(kept.sum()), "of": int(empty.sum()), "share": round(float(kept.sum() / max(empty.sum(), 1)), _DIGITS)}
 
 
-def _difference(model: np.ndarray, other: np.ndarray, truth: np.ndarray, bootstrap: ArticleBootstrap) -> dict[str, Any]:
+def _difference(
+    model: np.ndarray, other: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: ArticleBootstrap
+) -> dict[str, Any]:
     """Paired difference of macro-F1: both systems in the same resamples of the same articles."""
-    samples = bootstrap.f1(model, truth).mean(1) - bootstrap.f1(other, truth).mean(1)
-    labels = [str(k) for k in range(truth.shape[1])]
-    point = scores_of(model, truth, labels)["macro_f1"] - scores_of(other, truth, labels)["macro_f1"]
-    return {"difference": round(point, _DIGITS), "interval": bootstrap.interval(samples)}
+
+    def macro(given: np.ndarray) -> tuple[float, np.ndarray]:
+        if choices:
+            samples = bootstrap.f1(given, truth, value_columns(given, truth, labels, choices))
+            return choice_figures(given, truth, labels, choices)["macro_f1"], samples.mean(1)
+        return scores_of(given, truth, labels)["macro_f1"], bootstrap.f1(given, truth).mean(1)
+
+    (point, samples), (other_point, other_samples) = macro(model), macro(other)
+    return {"difference": round(point - other_point, _DIGITS), "interval": bootstrap.interval(samples - other_samples)}
 
 
 def _rounded(value: Any) -> Any:
@@ -177,6 +198,7 @@ def _write_errors(path: Path, held: LabelledSentences, scores: np.ndarray, given
                 {
                     "sentence_id": held.sentence_ids[i],
                     "sentence": held.sentences[i],
+                    **({SECOND: held.seconds[i]} if held.seconds else {}),
                     "gold": [label for k, label in enumerate(labels) if held.truth[i, k]],
                     "labels": [label for k, label in enumerate(labels) if given[i, k]],
                     "scores": dict(zip(labels, map(float, scores[i]), strict=True)),

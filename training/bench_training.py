@@ -63,7 +63,7 @@ def measure(config: Config, data: Path, sampling: str, precision: str, steps: in
     """Train for some steps; return times and tokens, the macro average precision on validation, and the model's configuration."""
     settings = config.train.model_copy(update={"precision": precision, "seed": seed, "epochs": 1})
     config = config.model_copy(update={"train": settings})
-    train, validation = load_split(data, "train", config.labels), load_split(data, "validation", config.labels)
+    train, validation = load_split(data, "train", config.label_names), load_split(data, "validation", config.label_names)
     trainer, tokenizer = new_trainer(config, train, None, work)
     trainer.args.train_sampling_strategy, trainer.args.max_steps = sampling, steps
     clock, collate = _Clock(), trainer.data_collator

@@ -54,12 +54,16 @@ def distill(
     """
     if STDIN in inputs:
         raise NetralError("-: distill reads files, not standard input", "save the records as a .jsonl file")
+    if config.choices or config.pairs:
+        raise NetralError(
+            "distill is for labels that do not exclude each other, of single sentences", "set task: multi_label, pairs: false"
+        )
     if not teachers:
         raise NetralError("no teacher", "name a model folder with --teacher")
     folders = [_open_teacher(path, config) for path in teachers]
     checkpoints = checkpoints_of(out)
     paths = [path for path in expand_inputs(inputs, exclude=out) if checkpoints.resolve() not in path.resolve().parents]
-    load_split(data, "train", config.labels)  # says what is missing before the digests of a large crawl are taken
+    load_split(data, "train", config.label_names)  # says what is missing before the digests of a large crawl are taken
     digests = [(path.name, file_digest(path)) for path in (*paths, data / "train.parquet", data / "validation.parquet")]
     prints = [folder.fingerprint for folder in folders]
     wanted = _fingerprint(config, digests, prints)
@@ -80,8 +84,8 @@ def distill(
 
 def _open_teacher(path: Path, config: Config) -> ModelFolder:
     folder = open_model_folder(path)
-    if set(folder.labels) != set(config.labels):
-        raise NetralError(f"{path}: its labels are {', '.join(folder.labels)}", f"pass a teacher for {', '.join(config.labels)}")
+    if set(folder.labels) != set(config.label_names):
+        raise NetralError(f"{path}: its labels are {', '.join(folder.labels)}", f"pass a teacher for {', '.join(config.label_names)}")
     return folder
 
 
@@ -102,7 +106,7 @@ def _write_data(config: Config, paths: Sequence[Path], teachers: Sequence[ModelF
     soft = joined(np.stack(answers), config.distill.average)
     chosen = choose(soft.max(axis=1), config.distill.sentences, config.distill.focus, config.distill.focus_from)
     gold = pq.read_table(data / "train.parquet").to_pylist()
-    by_label = pa.struct([(label, pa.float64()) for label in config.labels])
+    by_label = pa.struct([(label, pa.float64()) for label in config.label_names])
     schema = pa.schema([*SCHEMA, pa.field("weight", pa.float64()), pa.field("soft", by_label)])
     rows = [{**row, "weight": config.distill.gold_weight * (row.get("weight") or 1.0)} for row in gold]
     for row in chosen:
@@ -115,11 +119,11 @@ def _write_data(config: Config, paths: Sequence[Path], teachers: Sequence[ModelF
                 "start": 0,
                 "end": len(text),
                 "sentence": text,
-                "labels": [label for k, label in enumerate(config.labels) if soft[row, k] >= 0.5],
+                "labels": [label for k, label in enumerate(config.label_names) if soft[row, k] >= 0.5],
                 "group": -1 - row,
                 "meta": "{}",
                 "weight": 1.0,
-                "soft": dict(zip(config.labels, map(float, soft[row]), strict=True)),
+                "soft": dict(zip(config.label_names, map(float, soft[row]), strict=True)),
             }
         )
     for name, table in (
@@ -224,7 +228,7 @@ def _teacher_scores(folder: ModelFolder, pool: list[dict[str, str]], scores: Pat
                     pq.write_table(pa.table({"sentence_id": [row["sentence_id"] for row in rows], **columns}), target)
                 progress.advance(len(rows))
     tables = [pq.read_table(path) for _, path in parts]
-    return np.concatenate([np.column_stack([table[label].to_numpy() for label in config.labels]) for table in tables])
+    return np.concatenate([np.column_stack([table[label].to_numpy() for label in config.label_names]) for table in tables])
 
 
 def joined(logits: np.ndarray, average: str) -> np.ndarray:

@@ -2,11 +2,14 @@
 
 import os
 import pickle  # for the name of its error alone
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from inference.tokenise import Text
 from netral.config import EMBEDDED, Config
 from netral.errors import NetralError
+from netral.text import model_text
 
 MINI_ENCODER = Path(__file__).parent / "mini_encoder"
 _PROBE = "Pegawai negeri diminta menjaga netralitas dalam pemilihan kepala daerah tahun 2024."
@@ -61,6 +64,35 @@ def _check_tokenizer(tokenizer: Any, source: str) -> None:
         )
 
 
+def encode(tokenizer: Any, texts: Sequence[Text], max_length: int | None = None) -> Any:
+    """Tokenise sentences or pairs in the form that the model reads; cut to ``max_length``, of a pair the longer sentence first."""
+    cut: dict[str, Any] = {} if max_length is None else {"truncation": True, "max_length": max_length}
+    pairs = [text for text in texts if not isinstance(text, str)]
+    if pairs:
+        first, second = ([model_text(pair[k]) for pair in pairs] for k in (0, 1))
+        # Asked for, because not every tokenizer that marks the second sentence says so by itself.
+        return tokenizer(first, second, return_token_type_ids=True, **cut)
+    return tokenizer([model_text(text) for text in texts if isinstance(text, str)], **cut)
+
+
+def type_separator(tokenizer: Any, model: Any) -> int | None:
+    """Return the token behind which a pair's tokens have type 1, or None where the tokenizer gives all of them type 0.
+
+    Raises:
+        NetralError: The tokenizer marks the second sentence of a pair in another way.
+    """
+    found = tokenizer(_PROBE, _PROBE, return_token_type_ids=True)
+    types = found["token_type_ids"]
+    if not any(types) or getattr(model.config, "type_vocab_size", 1) < 2:
+        return None
+    ids, first = found["input_ids"], types.index(1)
+    if types != [int(i >= first) for i in range(len(ids))] or ids.index(ids[first - 1]) != first - 1:
+        raise NetralError(
+            "the tokenizer gives the tokens of a pair types that netral does not know", "choose an encoder of the BERT family"
+        )
+    return int(ids[first - 1])
+
+
 def load_classifier(config: Config, tokenizer: Any) -> Any:
     """Load the encoder with a new classification head for the configured labels, in float32.
 
@@ -77,7 +109,7 @@ def load_classifier(config: Config, tokenizer: Any) -> Any:
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    source, labels = encoder_source(config), config.labels
+    source, labels = encoder_source(config), config.label_names
     try:
         settings = AutoConfig.from_pretrained(
             source,
@@ -85,7 +117,7 @@ def load_classifier(config: Config, tokenizer: Any) -> Any:
             trust_remote_code=False,
             id2label=dict(enumerate(labels)),
             label2id={label: i for i, label in enumerate(labels)},
-            problem_type="multi_label_classification",
+            problem_type="single_label_classification" if len(config.choices) == 1 else "multi_label_classification",
         )
         _adjust(settings, config)
         model, loading = AutoModelForSequenceClassification.from_pretrained(

@@ -15,16 +15,17 @@ from transformers import DataCollatorWithPadding, EarlyStoppingCallback, Trainer
 
 from inference.batching import make_batches
 from inference.predictor import Predictor
+from inference.tokenise import Text
 from netral.config import Config, TrainSettings
 from netral.io.paths import refuse_existing, replacing_folder
 from netral.model_folder import DECISION_FILE, TEXT_FILE, Decision, ServingText
 from netral.progress import Progress
 from netral.provenance import RUN_FILE, file_digest, fingerprint, folder_digest, is_current, libraries, write_json
-from netral.text import model_text
 from training.card import write_card
+from training.choices import Choices, choice_figures, choice_loss, choose_temperatures, class_weights, likeliest
 from training.dataset import LabelledSentences, load_split
 from training.decision import choose_decision
-from training.encoder import encoder_source, load_classifier, load_tokenizer
+from training.encoder import encode, encoder_source, load_classifier, load_tokenizer, type_separator
 from training.folds import FoldScores, out_of_fold, write_scores
 from training.losses import multilabel_loss
 from training.metrics import average_precision_of
@@ -48,7 +49,7 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
     Raises:
         NetralError: The data set or encoder is missing or does not fit, or the output exists.
     """
-    wanted = _fingerprint(config, data)
+    wanted = train_fingerprint(config, data)
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
@@ -67,7 +68,8 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
 
     The trained model waits among the checkpoints while out-of-fold scores are made, so that a stop there costs one fold.
     """
-    train_split, validation = load_split(data, "train", config.labels), load_split(data, "validation", config.labels)
+    task: dict[str, Any] = {"labels": config.label_names, "choices": config.choices, "pairs": config.pairs}
+    train_split, validation = load_split(data, "train", **task), load_split(data, "validation", **task)
     checkpoints = checkpoints_of(out)
     trained = checkpoints / "trained"
     if not (trained / RUN_FILE).is_file():
@@ -81,10 +83,8 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
     if config.decision.folds:
         scores = out_of_fold(config, train_split, validation, checkpoints, partial(fold_logits, config, epochs=run["best_epoch"]))
     else:
-        scores = FoldScores(validation, _saved_logits(trained, validation.sentences, config))
-    decision = choose_decision(
-        scores.logits, scores.rows.truth, scores.rows.articles, config.labels, config.decision, config.train.seed, scores.chosen_on
-    )
+        scores = FoldScores(validation, _saved_logits(trained, validation.inputs, config))
+    decision = _decide(scores, config)
     with replacing_folder(out) as folder:
         shutil.copytree(trained, folder, dirs_exist_ok=True)
         write_json(folder / DECISION_FILE, decision.model_dump())
@@ -128,7 +128,7 @@ def _train(
         "best_epoch": round(int(best.rpartition("-")[2]) * trainer.state.epoch / trainer.state.global_step)
         if best
         else config.train.epochs,
-        "validation_macro_average_precision": trainer.state.best_metric,
+        f"validation_{best_figure(config)}": trainer.state.best_metric,
         "epochs_run": trainer.state.epoch,
         "seconds": round(seconds, 1),
         "device": str(trainer.args.device),
@@ -149,23 +149,24 @@ def fold_logits(config: Config, rows: LabelledSentences, held: LabelledSentences
         trainer.add_callback(ProgressCallback(progress, _describe))
         trainer.train()
     _write_model(folder, trainer.model, tokenizer, config)
-    return _saved_logits(folder, held.sentences, config)
+    return _saved_logits(folder, held.inputs, config)
 
 
 def new_trainer(
     config: Config, train_split: LabelledSentences, validation: LabelledSentences | None, checkpoints: Path
-) -> tuple["_MultilabelTrainer", Any]:
+) -> tuple["_LabelTrainer", Any]:
     """Return a trainer of the configured model, and its tokenizer; without validation it neither stops early nor keeps checkpoints."""
     tokenizer = load_tokenizer(encoder_source(config), config.model.revision)
     set_seed(config.train.seed)
     model = load_classifier(config, tokenizer)
     if config.model.pooling == "mean":
-        standardise_pooled(model, tokenizer, train_split.sentences[:_STANDARDISED_ON], config.model.max_length)
+        standardise_pooled(model, tokenizer, train_split.inputs[:_STANDARDISED_ON], config.model.max_length)
     return _trainer(config, model, tokenizer, train_split, validation, checkpoints), tokenizer
 
 
-def _fingerprint(config: Config, data: Path) -> str:
-    settings = config.model_dump(include={"labels", "text", "model", "train", "decision"})
+def train_fingerprint(config: Config, data: Path) -> str:
+    """Return the digest of everything that decides a model: settings, data, encoder and code."""
+    settings = config.model_dump(include={"labels", "task", "pairs", "text", "model", "train", "decision"})
     source = Path(encoder_source(config))
     files = [data / f"{split}.parquet" for split in ("train", "validation")]
     inputs = [(path.name, file_digest(path)) for path in files if path.is_file()]
@@ -175,16 +176,14 @@ def _fingerprint(config: Config, data: Path) -> str:
     return fingerprint("train", settings, inputs)
 
 
-def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[str], max_length: int) -> None:
+def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[Text], max_length: int) -> None:
     """Set the last layer norm so that what the head reads has mean 0 and variance 1 over the training sentences.
 
     Means of sentence encoders lie close together (cosines of 0.78 and more between any two of forty news sentences); without
     this the head spends the first epochs on learning to look past what they share. Done before training, it is a start
     value, not a constraint.
     """
-    batches = make_batches(
-        tokenizer([model_text(s) for s in sentences], truncation=True, max_length=max_length)["input_ids"], tokenizer.pad_token_id, 4096
-    )
+    batches = make_batches(encode(tokenizer, sentences, max_length)["input_ids"], tokenizer.pad_token_id, 4096)
     model.eval()
     pooled = []
     with torch.inference_mode():
@@ -202,31 +201,35 @@ def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[str], max
 class Rows(torch.utils.data.Dataset[dict[str, Any]]):
     """Tokenised sentences with float labels."""
 
-    def __init__(self, split: LabelledSentences, tokenizer: Any, max_length: int) -> None:
-        """Tokenise all sentences."""
-        texts = [model_text(sentence) for sentence in split.sentences]
-        self._encoded = tokenizer(texts, truncation=True, max_length=max_length)
+    def __init__(self, split: LabelledSentences, tokenizer: Any, max_length: int, typed: bool = False) -> None:
+        """Tokenise all sentences, or pairs with the types of their tokens."""
+        self._encoded = encode(tokenizer, split.inputs, max_length)
+        self._keys = ("input_ids", "attention_mask", *(["token_type_ids"] if typed else []))
         self._targets, self._weights = split.targets.astype(np.float32), split.weights.astype(np.float32)
 
     def __len__(self) -> int:
         return len(self._targets)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        row = {key: self._encoded[key][index] for key in ("input_ids", "attention_mask")}
+        row = {key: self._encoded[key][index] for key in self._keys}
         return {**row, "labels": self._targets[index], "weights": self._weights[index]}
 
 
-class _MultilabelTrainer(BaseTrainer):
-    """Fits labels that do not exclude each other, hard or soft."""
+class _LabelTrainer(BaseTrainer):
+    """Fits labels that do not exclude each other, hard or soft, or choices of which one holds each."""
 
-    def __init__(self, *, settings: TrainSettings, pos_weight: torch.Tensor, **kwargs: Any) -> None:
+    def __init__(self, *, settings: TrainSettings, pos_weight: torch.Tensor, choices: Choices, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._settings, self._pos_weight = settings, pos_weight
+        self._settings, self._pos_weight, self._choices = settings, pos_weight, choices
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any) -> Any:
         targets, weights = inputs.pop("labels"), inputs.pop("weights")
         outputs = model(**inputs)
-        loss = multilabel_loss(outputs.logits.float(), targets, weights, self._pos_weight.to(targets.device), self._settings.loss)
+        logits, weight = outputs.logits.float(), self._pos_weight.to(targets.device)
+        if self._choices:
+            loss = choice_loss(logits, targets, self._choices, weight, weights)
+        else:
+            loss = multilabel_loss(logits, targets, weights, weight, self._settings.loss)
         return (loss, outputs) if return_outputs else loss
 
 
@@ -263,7 +266,7 @@ def _distance_from_head(name: str, depth: int) -> int:
 
 def _trainer(
     config: Config, model: Any, tokenizer: Any, train_split: LabelledSentences, validation: LabelledSentences | None, checkpoints: Path
-) -> _MultilabelTrainer:
+) -> _LabelTrainer:
     settings = config.train
     if settings.freeze_embeddings:
         for parameter in model.base_model.embeddings.parameters():
@@ -284,20 +287,24 @@ def _trainer(
         eval_strategy="epoch" if validation else "no",
         save_strategy="epoch" if validation else "no",
         load_best_model_at_end=validation is not None,
-        metric_for_best_model="macro_average_precision",
+        metric_for_best_model=best_figure(config),
         greater_is_better=True,
         train_sampling_strategy="group_by_length",
     )
-    trainer = _MultilabelTrainer(
+    choices, typed = config.choices, _separator(config, tokenizer, model) is not None
+    trainer = _LabelTrainer(
         settings=settings,
         groups=parameter_groups(model, settings),
-        pos_weight=positive_weights(train_split.targets, settings, train_split.weights),
+        pos_weight=class_weights(train_split.truth, choices, settings)
+        if choices
+        else positive_weights(train_split.targets, settings, train_split.weights),
+        choices=choices,
         model=model,
         args=args,
-        train_dataset=Rows(train_split, tokenizer, config.model.max_length),
-        eval_dataset=Rows(validation, tokenizer, config.model.max_length) if validation else None,
+        train_dataset=Rows(train_split, tokenizer, config.model.max_length, typed),
+        eval_dataset=Rows(validation, tokenizer, config.model.max_length, typed) if validation else None,
         data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda p: _validation_metrics(p, config.labels),
+        compute_metrics=lambda p: _validation_metrics(p, config),
     )
     if validation and settings.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(settings.early_stopping_patience))
@@ -315,9 +322,10 @@ class _StopAfter(TrainerCallback):  # type: ignore[misc]
 
 
 def _describe(state: Any, metrics: dict[str, float]) -> str:
+    figure = next((name for name in metrics if name.startswith("eval_macro_")), "eval_loss")
     return (
         f"epoch {state.epoch:.0f} of {state.num_train_epochs:.0f}: validation loss {metrics.get('eval_loss', 0):.4f}, "
-        f"macro average precision {metrics.get('eval_macro_average_precision', 0):.4f}"
+        f"{figure.removeprefix('eval_').replace('_', ' ')} {metrics.get(figure, 0):.4f}"
     )
 
 
@@ -333,32 +341,68 @@ def positive_weights(targets: np.ndarray, settings: TrainSettings, weights: np.n
     return torch.tensor(np.clip(weight, 1, settings.max_pos_weight), dtype=torch.float32)
 
 
-def _validation_metrics(predicted: Any, labels: Sequence[str]) -> dict[str, float]:
-    found = average_precision_of(np.asarray(predicted.predictions, dtype=np.float64), predicted.label_ids.astype(int), labels)
-    return {"macro_average_precision": found["macro_average_precision"]}
+def best_figure(config: Config) -> str:
+    """Name the validation figure that the best epoch is chosen by: one that needs no threshold."""
+    return "macro_f1" if config.choices else "macro_average_precision"
+
+
+def validation_figure(run: dict[str, Any]) -> tuple[str, float]:
+    """Return the short name and the value of the validation figure in a run record."""
+    for key, name in (("validation_macro_average_precision", "macro AP"), ("validation_macro_f1", "macro F1")):
+        if run.get(key) is not None:
+            return name, float(run[key])
+    return "macro AP", 0.0
+
+
+def _validation_metrics(predicted: Any, config: Config) -> dict[str, float]:
+    logits, truth, labels = np.asarray(predicted.predictions, dtype=np.float64), predicted.label_ids.astype(int), config.label_names
+    if config.choices:
+        return choice_figures(likeliest(logits, config.choices), truth, labels, config.choices)
+    return {"macro_average_precision": average_precision_of(logits, truth, labels)["macro_average_precision"]}
+
+
+def _separator(config: Config, tokenizer: Any, model: Any) -> int | None:
+    return type_separator(tokenizer, model) if config.pairs else None
 
 
 def _truncated(tokenizer: Any, split: LabelledSentences, config: Config) -> int:
-    encoded = tokenizer([model_text(sentence) for sentence in split.sentences])["input_ids"]
+    encoded = encode(tokenizer, split.inputs)["input_ids"]
     return sum(len(ids) > config.model.max_length for ids in encoded)
 
 
 def _write_model(folder: Path, model: Any, tokenizer: Any, config: Config) -> None:
     model = model.to("cpu", dtype=torch.float16 if config.train.save_dtype == "fp16" else torch.float32)
     tokenizer.model_max_length = config.model.max_length
+    separator = _separator(config, tokenizer, model)
+    if separator is not None:
+        # Plain transformers then passes the types of tokens on to the model, too.
+        tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
     model.config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder, max_shard_size=SHARD_SIZE)
     tokenizer.save_pretrained(folder)
-    write_json(folder / TEXT_FILE, ServingText(max_length=config.model.max_length, text=config.text).model_dump())
+    pairs: dict[str, Any] = {"pairs": config.pairs, "type_separator": separator}
+    write_json(folder / TEXT_FILE, ServingText(max_length=config.model.max_length, text=config.text, **pairs).model_dump())
+    labels = config.label_names
     neutral = Decision(
-        labels=config.labels,
-        calibration={label: {} for label in config.labels},  # type: ignore[misc]
-        thresholds=dict.fromkeys(config.labels, 0.5),
+        labels=labels,
+        choices=config.choices,
+        calibration={label: {} for label in labels},  # type: ignore[misc]
+        thresholds={} if config.choices else dict.fromkeys(labels, 0.5),
     )
     write_json(folder / DECISION_FILE, neutral.model_dump())
 
 
-def _saved_logits(folder: Path, sentences: list[str], config: Config) -> np.ndarray:
+def _saved_logits(folder: Path, sentences: Sequence[Text], config: Config) -> np.ndarray:
     """Score with the model as it was saved and as jobs will load it."""
     with Predictor(folder, batch_tokens=config.label.batch_tokens) as predictor:
         return np.asarray(predictor.logits(sentences))
+
+
+def _decide(scores: FoldScores, config: Config) -> Decision:
+    """Choose calibration and thresholds on scores of sentences that were not trained on."""
+    rows = scores.rows
+    if config.choices:
+        return choose_temperatures(scores.logits, rows.truth, rows.articles, config.choices, config.decision, scores.chosen_on)
+    return choose_decision(
+        scores.logits, rows.truth, rows.articles, config.label_names, config.decision, config.train.seed, scores.chosen_on
+    )

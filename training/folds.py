@@ -55,8 +55,8 @@ def out_of_fold(config: Config, train: LabelledSentences, validation: LabelledSe
     """
     gold = (train.targets == train.truth).all(axis=1) & (train.weights >= 1)
     rows, silver = train.take(np.flatnonzero(gold).tolist()) + validation, train.take(np.flatnonzero(~gold).tolist())
-    folds = assign_folds(rows, config.labels, config.decision.folds, config.train.seed)
-    logits = np.zeros((len(rows), len(config.labels)), dtype=np.float32)
+    folds = assign_folds(rows, config.label_names, config.decision.folds, config.train.seed)
+    logits = np.zeros((len(rows), len(config.label_names)), dtype=np.float32)
     for fold in range(config.decision.folds):
         held = [row for row, each in enumerate(folds) if each == fold]
         kept = work / f"fold-{fold}.npy"

@@ -95,9 +95,10 @@ class ArticleBootstrap:
         self._weights = np.random.default_rng(seed).multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=samples)
         self._tail = (1 - confidence) / 2
 
-    def f1(self, given: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        """Return F1 per label in every resample, shape (samples, labels)."""
-        sums = [self._per_article(column) for column in (given * truth, given, truth)]
+    def f1(self, given: np.ndarray, truth: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+        """Return F1 per label in every resample, shape (samples, labels); with ``values`` (training.choices.value_columns) per value."""
+        counted = (given * truth, given, truth)
+        sums = [self._per_article(column if values is None else column @ values) for column in counted]
         hits, chosen, positives = (self._weights @ s for s in sums)
         return f1_of(hits, chosen, positives)
 

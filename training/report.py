@@ -2,7 +2,12 @@
 
 from typing import Any
 
-_NAMES = {"model": "model", "rules": "rules (regular expressions)", "tfidf": "TF-IDF + logistic regression"}
+_NAMES = {
+    "model": "model",
+    "rules": "rules (regular expressions)",
+    "tfidf": "TF-IDF + logistic regression",
+    "majority": "most frequent label",
+}
 
 
 def with_interval(value: float, interval: list[float]) -> str:
@@ -21,7 +26,9 @@ def table_rows(report: dict[str, Any]) -> list[list[str]]:
     for label, support in report["data"]["support"].items():
         figures = (s["labels"][label] for s in systems.values())
         rows.append([label, str(support), *(with_interval(f["f1"], f["f1_interval"]) for f in figures)])
-    for name, title in (("macro_f1", "macro F1"), ("micro_f1", "micro F1"), ("exact_match", "exact match")):
+    single = "accuracy" in systems["model"]
+    shared = ("accuracy", "accuracy") if single else ("micro_f1", "micro F1")
+    for name, title in (("macro_f1", "macro F1"), shared, ("exact_match", "exact match")):
         rows.append([title, "", *(with_interval(s[name], s[name + "_interval"]) for s in systems.values())])
     return rows
 
@@ -53,7 +60,7 @@ def report_markdown(report: dict[str, Any]) -> str:
         "",
         *verdict(report),
         "",
-        f"- Sentences without a label that stay without one: {report['empty_kept']['kept']} of {report['empty_kept']['of']}",
+        *_empty_line(report["empty_kept"]),
         *_citation_lines(report["citations"]),
         f"- Sentences read in windows: {report['truncated']}",
         f"- Speed: {report['speed']['sentences_per_second']:.0f} sentences/s ({report['speed']['backend']})",
@@ -63,9 +70,10 @@ def report_markdown(report: dict[str, Any]) -> str:
     ]
     for label, figures in report["systems"]["model"]["labels"].items():
         ap, calibration = report["average_precision"]["labels"][label], report["calibration"][label]
+        threshold = report["model"]["thresholds"].get(label)
         lines.append(
             f"| {label} | {figures['precision']:.2f} | {figures['recall']:.2f} | {'-' if ap is None else f'{ap:.2f}'} "
-            f"| {report['model']['thresholds'][label]:.2f} | {_three(calibration['ece'], calibration['ece_interval'])} "
+            f"| {'likeliest' if threshold is None else f'{threshold:.2f}'} | {_three(calibration['ece'], calibration['ece_interval'])} "
             f"| {_three(calibration['brier'], calibration['brier_interval'])} |"
         )
     lines += ["", "The wrongly labelled sentences are in `errors.jsonl`, the most confidently wrong first.", ""]
@@ -75,6 +83,10 @@ def report_markdown(report: dict[str, Any]) -> str:
 def _three(value: float, interval: list[float]) -> str:
     """Write a small figure with its interval."""
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def _empty_line(found: dict[str, Any] | None) -> list[str]:
+    return [] if found is None else [f"- Sentences without a label that stay without one: {found['kept']} of {found['of']}"]
 
 
 def _citation_lines(found: dict[str, Any] | None) -> list[str]:

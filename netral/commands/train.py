@@ -97,19 +97,32 @@ def train(
     overrides: Overrides = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    seeds: Annotated[int | None, typer.Option(min=2, help="Train with so many seeds, report the spread, keep the median model.")] = None,
 ) -> None:
     """Fine-tune an encoder and write a model folder."""
     from netral.config import load_config
 
     settings = load_config(config, overrides)
+    if seeds is not None:
+        from training.seeds import train_seeds
+
+        spread = train_seeds(settings, data, out, seeds, resume=resume, overwrite=overwrite)
+        if spread.get("unchanged"):
+            say(f"train: {out} is up to date, nothing to do")
+        say(
+            f"train: {spread['figure']} of {len(spread['seeds'])} seeds: mean {spread['mean']:.4f}, sd {spread['sd']:.4f}, "
+            f"min {spread['min']:.4f}, max {spread['max']:.4f}; {out} holds the median, seed {spread['kept']}"
+        )
+        return
     from training.fit import train as run
+    from training.fit import validation_figure
 
     found = run(settings, data, out, resume=resume, overwrite=overwrite)
     if found.get("unchanged"):
         say(f"train: {out} is up to date, nothing to do")
         return
-    best = found["validation_macro_average_precision"]
-    say(f"train: {found['epochs_run']:.0f} epochs in {found['seconds']:.0f} s, validation macro AP {best:.3f}; written to {out}")
+    name, best = validation_figure(found)
+    say(f"train: {found['epochs_run']:.0f} epochs in {found['seconds']:.0f} s, validation {name} {best:.3f}; written to {out}")
 
 
 @app.command()

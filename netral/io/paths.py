@@ -13,10 +13,10 @@ from typing import Protocol
 from netral.errors import NetralError
 
 COMPRESSIONS = (".gz", ".zst", ".xz")
-FORMATS = (".txt", ".jsonl", ".parquet", ".csv", ".html", ".htm", ".warc")
+FORMATS = (".txt", ".jsonl", ".parquet", ".csv", ".tsv", ".html", ".htm", ".warc")
 # What the extra `crawl` installs, by format.
 _CRAWL_MODULES = {".html": ("trafilatura",), ".htm": ("trafilatura",), ".warc": ("trafilatura", "warcio")}
-_SHOWN_FORMATS = ".txt, .jsonl, .csv, .html (also .gz, .zst, .xz), .parquet, .warc or .warc.gz"
+_SHOWN_FORMATS = ".txt, .jsonl, .csv, .tsv, .html (also .gz, .zst, .xz), .parquet, .warc or .warc.gz"
 STDIN = "-"
 
 
