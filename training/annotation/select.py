@@ -157,6 +157,8 @@ def contradictions(candidates: Candidates) -> Iterator[int]:
 
 def _diverse(candidates: Candidates, pool: np.ndarray, group: Mapping[int, int], taken: set[int], count: int, seed: int) -> list[int]:
     """Spread over the subjects among the quarter of the pool in which the model sees most: most of a crawl holds nothing to label."""
+    if count == 0:
+        return []
     free = list({group[i]: i for i in reversed(pool.tolist()) if group[i] not in taken}.values())
     sees = (candidates.scores[free] / candidates.thresholds).max(axis=1) if free else np.zeros(0)
     rows = [free[k] for k in np.argsort(-sees, kind="stable")[: max(len(free) // 4, count)]]
@@ -177,7 +179,7 @@ def _in_turn(rankings: list[list[int]]) -> Iterator[int]:
     """Yield the first of each ranking, then the second of each, and so on; each index once.
 
     >>> list(_in_turn([[1, 2, 3], [1, 4]]))
-    [1, 4, 2, 3]
+    [1, 2, 4, 3]
     """
     seen: set[int] = set()
     for i in chain.from_iterable(zip_longest(*rankings)):

@@ -21,8 +21,8 @@ def _record(task: Task) -> dict[str, Any]:
     suggested = list(task.origin.suggested or ())
     # Metadata of Argilla is flat: text, numbers and lists of text.
     metadata = {k: v for k, v in carried(task).items() if v is not None and not isinstance(v, dict)}
-    metadata |= {f"score {label}": score for label, score in task.scores.items()}
-    metadata |= {f"answer {name}": list(labels) for name, labels in (task.answers or {}).items()}
+    metadata |= {f"score_{label}": score for label, score in task.scores.items()}
+    metadata |= {f"answer_{name}": list(labels) for name, labels in (task.answers or {}).items()}
     scores = [task.scores[label] for label in suggested] or [round(1 - max(task.scores.values(), default=0.0), 3)]
     return {
         "id": task.origin.sentence_id,

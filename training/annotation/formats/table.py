@@ -29,7 +29,8 @@ def write(tasks: list[Task], path: Path) -> None:
     header += [f"answer {name}" for name in answers] + list(ORIGIN_FIELDS)
     # The mark at the beginning is what makes Excel read UTF-8.
     with path.open("w", encoding="utf-8-sig", newline="") as stream:
-        writer = csv.DictWriter(stream, header, lineterminator="\n")
+        # All text in quotation marks: the csv module would leave a lone carriage return without, and readers end the row there.
+        writer = csv.DictWriter(stream, header, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writeheader()
         for task in tasks:
             writer.writerow({name: guarded(value) if isinstance(value, str) else value for name, value in _cells(task).items()})
