@@ -57,26 +57,16 @@ def annotate_import(
 ) -> None:
     """Bring answers back from an annotation tool; with --gold decide them by majority."""
     from netral.config import load_config
-    from netral.io.paths import refuse_existing, replacing_file
-    from training.annotation.collect import collect, to_gold
-    from training.annotation.formats.common import write_lines
+    from training.annotation.collect import collect, undecided_file
 
-    settings = load_config(config, overrides)
-    if gold is not None:
-        refuse_existing(gold, overwrite)
-    answers, found = collect(files, out, settings, kind=kind, annotator=annotator, overwrite=overwrite)
+    deciding: dict[str, Any] = {"gold": gold, "adjudicator": adjudicator, "at_least": at_least}
+    _, found = collect(files, out, load_config(config, overrides), kind=kind, annotator=annotator, overwrite=overwrite, **deciding)
     say(
         f"annotate import: {found['answers']} answers of {found['annotators']} annotators on {found['sentences']} sentences; "
         f"{found['skipped']} skipped, {found['repeated']} answered again; format {', '.join(found['formats'])}; written to {out}"
     )
-    if gold is None:
-        return
-    decided = to_gold(answers, settings.labels, adjudicator=adjudicator, at_least=at_least)
-    undecided = gold.with_suffix(".undecided.jsonl")
-    for path, rows in ((gold, decided.rows), (undecided, decided.undecided)):
-        with replacing_file(path) as beside:
-            write_lines(beside, rows)
-    say(f"annotate import: {len(decided.rows)} sentences decided, in {gold}; {len(decided.undecided)} undecided, in {undecided}")
+    if gold is not None:
+        say(f"annotate import: {found['decided']} sentences decided, in {gold}; {found['undecided']} undecided, in {undecided_file(gold)}")
 
 
 @annotate_app.command("agreement")

@@ -163,6 +163,14 @@ def rows(*answers):
     ]
 
 
+def test_a_wrong_adjudicator_leaves_nothing_written(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", rows(answer("x", 0, "ani", ["warning"])))
+    for out, gold in (("out.jsonl", "gold.jsonl"), ("out.jsonl", "a.jsonl")):
+        with pytest.raises(NetralError, match=r"gave no answer|the output exists"):
+            collect([path], tmp_path / out, Config(), gold=tmp_path / gold, adjudicator="dedi")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+
+
 def test_the_last_answer_of_a_person_counts(tmp_path):
     first, second = answer("x", 0, "ani", ["warning"]), answer("x", 0, "ani", [])
     path = write_jsonl(tmp_path / "a.jsonl", rows(first, second))

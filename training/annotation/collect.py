@@ -17,7 +17,16 @@ Place = tuple[str, int, int]
 
 
 def collect(
-    files: Sequence[Path], out: Path, config: Config, *, kind: str | None = None, annotator: str | None = None, overwrite: bool = False
+    files: Sequence[Path],
+    out: Path,
+    config: Config,
+    *,
+    kind: str | None = None,
+    annotator: str | None = None,
+    gold: Path | None = None,
+    adjudicator: str | None = None,
+    at_least: int = 1,
+    overwrite: bool = False,
 ) -> tuple[list[Answer], dict[str, Any]]:
     """Read the files of annotators and write all their answers: a row for each sentence and annotator, ordered by place.
 
@@ -30,6 +39,9 @@ def collect(
         config: Its labels are those known.
         kind: The format; None finds it out for each file.
         annotator: Who answered, where the file does not say.
+        gold: Also write there what :func:`to_gold` decides, and beside it what stays undecided.
+        adjudicator: For the gold labels: whose answer decides.
+        at_least: For the gold labels: how many answers a sentence needs.
         overwrite: Replace an output that exists.
 
     Returns:
@@ -38,6 +50,8 @@ def collect(
     Raises:
         NetralError: A file is of no known format, an answer is damaged or holds an unknown label, or the output exists.
     """
+    if gold is not None:
+        refuse_existing(gold, overwrite)
     refuse_existing(out, overwrite)
     kept: dict[tuple[Place, str], Answer] = {}
     repeated, formats = 0, []
@@ -54,9 +68,10 @@ def collect(
         raise NetralError(f"{', '.join(map(str, files))}: no answer", "export the tasks after they were labelled")
     answers = [kept[key] for key in sorted(kept)]
     _one_text_a_place(answers)
-    with replacing_file(out) as beside:
-        write_lines(beside, map(answer_row, answers))
-    return answers, {
+    # Decided before anything is written: a wrong name of an adjudicator must not leave half of the output.
+    decided = to_gold(answers, config.labels, adjudicator=adjudicator, at_least=at_least) if gold is not None else None
+    _write(out, map(answer_row, answers))
+    counts: dict[str, Any] = {
         "answers": len(answers),
         "sentences": len({place(a) for a in answers}),
         "annotators": len({a.annotator for a in answers}),
@@ -64,6 +79,25 @@ def collect(
         "repeated": repeated,
         "formats": sorted(set(formats)),
     }
+    if gold is not None and decided is not None:
+        _write(gold, decided.rows)
+        _write(undecided_file(gold), decided.undecided)
+        counts |= {"decided": len(decided.rows), "undecided": len(decided.undecided)}
+    return answers, counts
+
+
+def undecided_file(gold: Path) -> Path:
+    """Name the file of undecided sentences beside a label file.
+
+    >>> undecided_file(Path("labels.jsonl")).name
+    'labels.undecided.jsonl'
+    """
+    return gold.with_suffix(".undecided.jsonl")
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    with replacing_file(path) as beside:
+        write_lines(beside, rows)
 
 
 def read_answers(path: Path) -> list[Answer]:

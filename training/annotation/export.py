@@ -69,12 +69,15 @@ def _known(files: Iterable[Path]) -> dict[tuple[str, int, int], str]:
     found: dict[tuple[str, int, int], str] = {}
     for path in files:
         for line in read_lines(path, 10_000_000):
+            if not line.reason and not line.data.strip():
+                continue
             try:
                 row = json.loads(line.data)
                 found[str(row["article_id"]), row["start"], row["end"]] = row["sentence"]
             except (ValueError, TypeError, KeyError):
                 raise NetralError(
-                    f"{path}:{line.row}: no article_id, start, end and sentence", "pass a label file or answers, as JSON lines"
+                    f"{path}:{line.row}: no article_id, start, end and sentence {line.detail}".rstrip(),
+                    "pass a label file or answers, as JSON lines",
                 ) from None
     return found
 

@@ -157,6 +157,8 @@ def read_scores(path: Path, rows: Sequence[dict[str, Any]], labels: Sequence[str
     """
     found: dict[str, list[list[float]]] = {}
     for line in read_lines(path, 10_000_000):
+        if not line.reason and not line.data.strip():
+            continue
         try:
             row = json.loads(line.data)
             found.setdefault(str(row["sentence_id"]), []).append([float(row["scores"][label]) for label in labels])

@@ -89,6 +89,8 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     for line in read_lines(path, _LIMIT):
         where = f"{path}:{line.row}"
+        if not line.reason and not line.data.strip():
+            continue
         try:
             record = json.loads(line.data) if not line.reason else None
         except (ValueError, RecursionError):

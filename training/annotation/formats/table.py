@@ -45,7 +45,7 @@ def _cells(task: Task) -> dict[str, Any]:
         **context(task),
         **{_LABEL + label: int(label in suggested) for label in task.scores},
         **{_SCORE + label: score for label, score in task.scores.items()},
-        **{f"answer {name}": " ".join(labels) or "-" for name, labels in (task.answers or {}).items()},
+        **{f"answer {name}": " ".join(labels) or "(none)" for name, labels in (task.answers or {}).items()},
         **origin,
     }
 
