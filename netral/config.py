@@ -219,6 +219,24 @@ class SearchSettings(_Section):
         return self
 
 
+class AnnotateSettings(_Section):
+    """What is given to annotators, and how many sentences around it they see."""
+
+    random: Fraction = 0.3
+    uncertainty: Fraction = 0.3
+    disagreement: Fraction = 0.2
+    diversity: Fraction = 0.2
+    context: int = Field(default=2, ge=0)
+    folds: int = Field(default=5, ge=2)
+    seed: int = 13
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> "AnnotateSettings":
+        if abs(self.random + self.uncertainty + self.disagreement + self.diversity - 1) > 1e-6:
+            raise ValueError("random, uncertainty, disagreement and diversity must add up to 1")
+        return self
+
+
 class RaySettings(_Section):
     """What `--engine ray` asks a cluster for; batches are those of ``label``. None of these changes a row of the output."""
 
@@ -246,6 +264,7 @@ class Config(_Section):
     label: LabelSettings = LabelSettings()
     dedup: DedupSettings = DedupSettings()
     search: SearchSettings = SearchSettings()
+    annotate: AnnotateSettings = AnnotateSettings()
     ray: RaySettings = RaySettings()
 
     @model_validator(mode="after")

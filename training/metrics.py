@@ -119,6 +119,10 @@ class ArticleBootstrap:
         counts = self._per_article(np.ones((len(values), 1)))[:, 0]
         return np.asarray(np.abs(self._weights @ self._per_article(values)).sum(1) / (self._weights @ counts))
 
+    def totals(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of each column over the sentences of every resample, shape (samples, columns)."""
+        return np.asarray(self._weights @ self._per_article(values))
+
     def interval(self, samples: np.ndarray) -> list[float]:
         """Return the percentile interval of resampled values."""
         return [round(float(q), 4) for q in np.quantile(samples, [self._tail, 1 - self._tail])]

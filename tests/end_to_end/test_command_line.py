@@ -21,7 +21,7 @@ def netral(*args, stdin=None, env=None):
 def test_version_and_help():
     assert netral("--version").stdout.startswith("netral ")
     text = netral("--help").stdout
-    assert all(name in text for name in ("prepare", "train", "evaluate", "label", "split", "verify", "cite", "config"))
+    assert all(name in text for name in ("prepare", "train", "evaluate", "label", "split", "verify", "cite", "annotate", "config"))
 
 
 def test_exit_codes_are_documented_where_they_are_looked_for():
@@ -88,6 +88,8 @@ def test_label_from_stdin_to_stdout(tiny_model):
         (["evaluate", "inference/default_model", "--behaviour", "nowhere", "--out", "OUT"], "nowhere"),
         (["prepare", "-", "--out", "OUT"], "standard input"),
         (["prepare", "examples/articles", "--out", "OUT"], "no sentence with a gold label"),
+        (["annotate", "export", "README.md", "--format", "csv", "--n", "5", "--out", "OUT"], "not a format"),
+        (["annotate", "import", "configs/base.yaml", "--out", "OUT"], "base.yaml:1: no JSON"),
         (["config", "check", "README.md"], "README.md"),
         (["frobnicate"], "frobnicate"),
     ],

@@ -65,7 +65,9 @@ def test_margins_say_how_far_the_decision_is():
 def test_loss_is_the_mean_cross_entropy_of_the_choices():
     z, truth = torch.tensor(logits(4)), torch.tensor(one_hot(5), dtype=torch.float64)
     expected = [-np.log((softmax(z[:, c].numpy()) * truth[:, c].numpy()).sum(1)).mean() for c in (slice(0, 3), slice(3, 5))]
-    assert float(choice_loss(z, truth, CHOICES, torch.ones(5, dtype=torch.float64))) == pytest.approx(np.mean(expected))
+    assert float(
+        choice_loss(z, truth, CHOICES, torch.ones(5, dtype=torch.float64), torch.ones(len(z), dtype=torch.float64))
+    ) == pytest.approx(np.mean(expected))
 
 
 def test_rare_values_weigh_more():
