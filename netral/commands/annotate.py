@@ -93,8 +93,8 @@ def annotate_agreement(
         if path is not None:
             refuse_existing(path, overwrite)
     given = read_answers(answers)
-    found = agreement(given, settings.labels, settings.evaluate)
-    tasks = to_adjudicate(given, settings.labels)
+    found = agreement(given, settings.label_names, settings.evaluate)
+    tasks = to_adjudicate(given, settings.label_names)
     with replacing_file(out) as beside:
         chosen.write(tasks, beside)
     if report is not None:

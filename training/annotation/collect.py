@@ -60,7 +60,7 @@ def collect(
             raise NetralError(f"{path}: no such file", "pass the files that the annotation tool exported")
         formats.append(kind or detect(path))
         for answer in format_named(formats[-1]).read(path, annotator):
-            checked = _in_order(answer, path, config.labels)
+            checked = _in_order(answer, path, config.label_names)
             key = (place(checked), checked.annotator)
             repeated += key in kept
             kept[key] = checked
@@ -69,7 +69,7 @@ def collect(
     answers = [kept[key] for key in sorted(kept)]
     _one_text_a_place(answers)
     # Decided before anything is written: a wrong name of an adjudicator must not leave half of the output.
-    decided = to_gold(answers, config.labels, adjudicator=adjudicator, at_least=at_least) if gold is not None else None
+    decided = to_gold(answers, config.label_names, adjudicator=adjudicator, at_least=at_least) if gold is not None else None
     _write(out, map(answer_row, answers))
     counts: dict[str, Any] = {
         "answers": len(answers),

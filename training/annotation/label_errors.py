@@ -61,9 +61,9 @@ def find_errors(
         NetralError: The data set or the scores are missing or do not fit, or the output exists.
     """
     refuse_existing(out, overwrite)
-    labelled = load_all(data, config.labels)
-    probabilities = read_scores(scores, labelled.rows, config.labels) if scores else out_of_fold(labelled, config, encoder)
-    found = [_row(labelled, i, probabilities, config.labels) for i in rank(probabilities, labelled.truth)]
+    labelled = load_all(data, config.label_names)
+    probabilities = read_scores(scores, labelled.rows, config.label_names) if scores else out_of_fold(labelled, config, encoder)
+    found = [_row(labelled, i, probabilities, config.label_names) for i in rank(probabilities, labelled.truth)]
     with replacing_file(out) as beside:
         write_lines(beside, found)
     return found
