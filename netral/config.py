@@ -74,6 +74,7 @@ class ModelSettings(_Section):
     max_length: int = Field(default=192, ge=8)
     layers: int | None = Field(default=None, ge=1)
     pooling: Literal["cls", "mean"] = "cls"
+    lexical: bool = False
     dropout: Fraction = 0.1
 
 
@@ -275,6 +276,8 @@ class Config(_Section):
             raise ValueError("labels: a mapping of aspects to values needs task: single_label (one value of each aspect)")
         if any(len(choice) < 2 for choice in self.choices.values()):
             raise ValueError("labels: task: single_label needs at least two to choose from")
+        if self.model.lexical and (self.choices or self.pairs):
+            raise ValueError("model.lexical: true is for labels that do not exclude each other, of single sentences")
         return self
 
     @property

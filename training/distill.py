@@ -222,7 +222,8 @@ def _teacher_scores(folder: ModelFolder, pool: list[dict[str, str]], scores: Pat
         ):
             for begin, path in missing:
                 rows = pool[begin : begin + _PART]
-                found = slopes * np.asarray(predictor.logits([row["sentence"] for row in rows]), dtype=np.float64) + offsets
+                sentences = [row["sentence"] for row in rows]
+                found = slopes * (predictor.logits(sentences) + predictor.shifts(sentences)) + offsets
                 columns = {label: found[:, k] for k, label in enumerate(folder.labels)}
                 with replacing_file(path) as target:
                     pq.write_table(pa.table({"sentence_id": [row["sentence_id"] for row in rows], **columns}), target)

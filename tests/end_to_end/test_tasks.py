@@ -162,7 +162,7 @@ def test_a_long_sentence_of_a_single_label_model_has_the_mean_of_its_windows(one
     with Predictor(one_label.model) as predictor:
         (found,) = predictor.predict([LONG])
         rows = predictor._tokeniser.rows([LONG])[0][0]
-        windows = predictor._scorer.scores(rows)[0]
+        windows = predictor._scorer.scores(rows, np.zeros((len(rows), 1)))[0]
     assert found.truncated
     assert len(rows) > 1
     assert list(found.scores.values()) == pytest.approx(windows.mean(axis=0), abs=6e-4)
