@@ -53,6 +53,7 @@ class PrepareSettings(_Section):
     gold: str | None = None
     label_field: str = "label"
     splits: dict[Literal["train", "validation", "test"], str] = {}
+    train_only: str | None = None
     train: Fraction = 0.6
     validation: Fraction = 0.15
     test: Fraction = 0.25

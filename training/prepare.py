@@ -217,9 +217,10 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
     if config.prepare.splits:
         splits = [_given_split(s, config.prepare.splits) for s in found.labelled]
     else:
-        fractions = {split: getattr(config.prepare, split) for split in SPLITS}
-        placed = partition(groups, gold, fractions, config.prepare.seed)
-        splits = [placed[group] for group in groups]
+        splits = _divided(found, groups, gold, config)
+        kept = [i for i, split in enumerate(splits) if split]
+        found.labelled, gold = [found.labelled[i] for i in kept], [gold[i] for i in kept]
+        groups, splits = [groups[i] for i in kept], [splits[i] for i in kept]
     run: dict[str, Any] = {
         "stage": "prepare",
         "fingerprint": wanted,
@@ -266,6 +267,28 @@ def _texts(sentences: Sequence[Sentence], config: Config) -> list[str]:
 def _meta(sentence: Sentence, config: Config) -> str:
     meta = {key: value for key, value in sentence.meta.items() if not (config.pairs and key == SECOND)}
     return json.dumps(meta, ensure_ascii=False)
+
+
+def _divided(found: Collected, groups: Sequence[int], gold: Sequence[Sequence[str]], config: Config) -> list[str]:
+    """Divide groups over the splits by the configured shares.
+
+    What stands in files that only train counts for no share; where such a sentence is in one group with a held-out one it is rejected
+    (an empty string stands in its place).
+    """
+    pattern = config.prepare.train_only
+    train_only = [pattern is not None and fnmatchcase(Path(s.file).name, pattern) for s in found.labelled]
+    free = [i for i, only in enumerate(train_only) if not only]
+    fractions = {split: getattr(config.prepare, split) for split in SPLITS}
+    placed = partition([groups[i] for i in free], [gold[i] for i in free], fractions, config.prepare.seed)
+    splits = []
+    for sentence, group, only in zip(found.labelled, groups, train_only, strict=True):
+        split = placed.get(group, "train")
+        if only and split != "train":
+            detail = f"may only train, but is close to a sentence of {split}: {sentence.text[:120]}"
+            found.rejects.append(Reject(sentence.file, sentence.row, "near_held_out", detail, sentence.sentence_id))
+            split = ""
+        splits.append(split)
+    return splits
 
 
 def _given_split(sentence: Sentence, patterns: Mapping[Any, str]) -> str:
