@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,7 +18,6 @@ from netral.config import ReadSettings, TextSettings
 from netral.errors import NetralError
 from netral.io.columns import ALIASES
 from netral.io.readers import given_provenance
-from netral.progress import Progress
 from netral.records import Article, Drop
 from netral.text import TextStage, model_text
 from netral.text.normalise import normalise
@@ -64,7 +63,7 @@ class LabelledRow(BaseModel):
     end: int = Field(ge=0)
     sentence: str
     labels: list[str] = []
-    scores: dict[str, float] = {}
+    scores: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
     model: str = ""
     meta: dict[str, Any] = {}
     provenance: dict[str, Any] | None = None
@@ -165,13 +164,11 @@ def read_articles(
     """
     found = Sources(read or recorded_settings(out), source) if sources else None
     stage = TextStage(text or TextSettings())
-    with Progress("view", "articles") as progress:
-        for _, rows in groupby(labelled_rows(out), key=lambda row: row.article_id):
-            article = LabelledArticle(list(rows))
-            if found is not None:
-                _add_source(article, found, stage)
-            progress.advance(1)
-            yield article
+    for _, rows in groupby(labelled_rows(out), key=lambda row: row.article_id):
+        article = LabelledArticle(list(rows))
+        if found is not None:
+            _add_source(article, found, stage)
+        yield article
 
 
 def labelled_rows(out: str) -> Iterator[LabelledRow]:
@@ -184,7 +181,9 @@ def labelled_rows(out: str) -> Iterator[LabelledRow]:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise NetralError(f"{out}:{number}: {where}: {first['msg']}", "pass an output of `netral label`; label the crawl again") from None
+            raise NetralError(
+                f"{out}:{number}: {where}: {first['msg']}", "pass an output of `netral label`; label the crawl again"
+            ) from None
 
 
 def _parse_meta(text: str) -> Any:
@@ -196,9 +195,10 @@ def _parse_meta(text: str) -> Any:
 
 def _checked(row: dict[str, Any]) -> LabelledRow:
     try:
-        return LabelledRow.model_validate(row)
-    except (ValidationError, UnicodeEncodeError):
-        return LabelledRow.model_validate(_whole_unicode(row))
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        row = _whole_unicode(row)
+    return LabelledRow.model_validate(row)
 
 
 def _whole_unicode(value: Any) -> Any:
@@ -229,9 +229,9 @@ def _add_source(article: LabelledArticle, sources: Sources, stage: TextStage) ->
 def pieces(article: LabelledArticle, labels: tuple[str, ...]) -> list[dict[str, Any]]:
     """Cut an article into what a page shows one after the other: sentences, dropped blocks, and text that is neither.
 
-    Each piece has ``kind`` (``sentence``, ``dropped``, ``plain``) and ``text``, with odd spaces and entities made readable; ``p`` is true where it
-    opens a paragraph. A sentence has what the row has: ``id``, ``start``, ``end``, ``labels`` as numbers, ``scores`` in that order,
-    ``raw`` where the row's sentence is written differently, and ``cites``: its text in parts, with the citations of each part.
+    Each piece has ``kind`` (``sentence``, ``dropped``, ``plain``) and ``text``, with odd spaces and entities made readable; ``p`` is
+    true where it opens a paragraph. A sentence has what the row has: ``id``, ``start``, ``end``, ``labels`` as numbers, ``scores`` in that
+    order, ``raw`` where the row's sentence is written differently, and ``cites``: its text in parts, with the citations of each part.
     """
     blocks = [(row.start, row.end, "sentence", row) for row in article.rows]
     sentences = [(row.start, row.end) for row in article.rows]
@@ -280,27 +280,27 @@ def _sentence(row: LabelledRow, labels: tuple[str, ...]) -> dict[str, Any]:
 def _parts(row: LabelledRow) -> list[Any]:
     """Cut a sentence at its citations; one that overlaps the one before (`Pasal 70 dan 71`: the same span twice) joins it."""
     parts: list[Any] = []
-    last, end = 0, -1
+    last = 0
     for cited in sorted(row.citations, key=lambda each: each.start):
         start, stop = cited.start - row.start, min(cited.end - row.start, len(row.sentence))
-        if start < end:
-            parts[-1]["to"].append(cited.shown())
-            continue
         if not 0 <= start < stop:
+            continue
+        if start < last:
+            parts[-1]["to"].append(cited.shown())
             continue
         if start > last:
             parts.append(_readable(row.sentence[last:start]))
         parts.append({"text": _readable(row.sentence[start:stop]), "to": [cited.shown()]})
-        last = end = stop
+        last = stop
     if last < len(row.sentence) or not parts:
         parts.append(_readable(row.sentence[last:]))
     return parts
 
 
 def _readable(text: str) -> str:
-    """Write a stretch as a reader sees it: entities as characters, any run of spaces as one.
+    r"""Write a stretch as a reader sees it: entities as characters, any run of spaces as one.
 
-    >>> _readable("UU&nbsp;ASN\\n berlaku ")
+    >>> _readable("UU&nbsp;ASN\n berlaku ")
     'UU ASN berlaku '
     """
     return re.sub(r"\s+", " ", normalise(text).text)

@@ -13,6 +13,7 @@ from netral.config import Config
 from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_file
 from netral.labels import LABELS
+from netral.progress import Progress
 
 SCRIPTS = ("dom.js", "charts.js", "answers.js", "filter.js", "article.js", "view.js")
 
@@ -46,12 +47,16 @@ def view(
     if page.suffix.lower() not in (".html", ".htm"):
         raise NetralError(f"{page}: a view is an HTML file", "name it OUT.html")
     refuse_existing(page, overwrite)
-    given = {"read": config.read, "text": config.text} if config else {}
-    rows = read_articles(out, source=source, **given)
-    articles = list(islice(rows, limit))
+    read, text = (config.read, config.text) if config else (None, None)
+    articles, left_out = [], 0
+    with Progress("view", "articles") as progress:
+        for article in islice(read_articles(out, read, text, source), limit):
+            articles.append(article)
+            progress.advance(1)
     if not articles:
         raise NetralError(f"{out}: holds no row", "label a crawl first: netral label CRAWL --out OUT.jsonl")
-    left_out = sum(1 for _ in read_articles(out, sources=False)) - len(articles) if next(rows, None) else 0
+    if len(articles) == limit:
+        left_out = sum(1 for _ in read_articles(out, sources=False)) - limit
     labels = label_names(articles, LABELS)
     html = render(
         "view.html",
@@ -66,9 +71,15 @@ def view(
         annotator=annotator,
     )
     with replacing_file(page) as beside:
-        beside.write_text(html, encoding="utf-8", newline="\n")
+        beside.write_text(html, encoding="utf-8", errors="replace", newline="\n")
     sentences = sum(len(article.rows) for article in articles)
-    return {"articles": len(articles), "sentences": sentences, "left_out": left_out, "gone": gone_counts(articles), "bytes": len(html.encode())}
+    return {
+        "articles": len(articles),
+        "sentences": sentences,
+        "left_out": left_out,
+        "gone": gone_counts(articles),
+        "bytes": page.stat().st_size,
+    }
 
 
 def _article(article: LabelledArticle, labels: tuple[str, ...]) -> dict[str, Any]:

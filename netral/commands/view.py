@@ -33,13 +33,13 @@ def view(
     from netral.config import load_config
 
     settings = load_config(config) if config else None
-    found = run(
-        labelled, out, title=title, source=source, annotator=annotator, limit=limit, config=settings, overwrite=overwrite
-    )
+    found = run(labelled, out, title=title, source=source, annotator=annotator, limit=limit, config=settings, overwrite=overwrite)
     if found["left_out"]:
         say(f"view: {found['left_out']} articles are not on the page; --limit takes more, labelling less of the crawl keeps it quick")
     if found["gone"]:
-        say("view: without their full text: " + ", ".join(f"{n} {reason}" for reason, n in found["gone"].items()) + " (see `netral verify`)")
+        say(
+            "view: without their full text: " + ", ".join(f"{n} {reason}" for reason, n in found["gone"].items()) + " (see `netral verify`)"
+        )
     say(f"view: {found['articles']} articles, {found['sentences']} sentences, {found['bytes'] / 1e6:.2f} MB written to {out}")
 
 

@@ -17,7 +17,7 @@ function articleCard(article, look, nodes) {
   for (const piece of article.pieces) {
     if (piece.headline) continue;
     if (piece.kind === "dropped") {
-      card.append(el("div", { class: "dropped" }, el("code", { title: "rule that dropped it" }, piece.rule), piece.text));
+      card.append(el("div", { class: "dropped" }, el("code", { title: "rule that dropped it" }, piece.rule), " ", piece.text));
       paragraph = piece.p ? null : paragraph;
       continue;
     }

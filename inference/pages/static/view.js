@@ -187,6 +187,7 @@ function decide(labels) {
   repaint(selected);
   drawCounts();
   drawDock();
+  nodes.get(selected)?.focus({ preventScroll: true }); // the button pressed is gone; keys go on from the sentence
 }
 
 function toggle(n) {
