@@ -67,7 +67,7 @@ def shown(page) -> list[str]:
 
 
 def toast(page) -> str:
-    page.wait_for_function("document.getElementById('toast').textContent")
+    page.wait_for_selector("#toast:not(:empty)")
     return page.locator("#toast").inner_text()
 
 
@@ -130,7 +130,7 @@ def test_an_address_with_an_id_opens_there(output, open_page):
     page.wait_for_selector(".s.selected")
     assert page.locator(".s.selected").inner_text().startswith("Hal itu diatur")
     page.evaluate("location.hash = 'id/uu/2014/5'")
-    page.wait_for_function("document.querySelectorAll('article').length === 2")
+    page.wait_for_selector("article:nth-child(2):last-child")
     assert shown(page) == ["satu", "tiga"]
 
 
@@ -153,7 +153,7 @@ def test_filters(page):
     assert shown(page) == ["satu"]
     assert page.locator(".s.labelled").count() == 2  # the sanction at 0.62 is below
     page.get_by_role("button", name="Clear filters").click()
-    page.wait_for_function("document.querySelectorAll('article').length === 3")
+    page.wait_for_selector("article:nth-child(3)")
     page.get_by_label("only articles with labels").check()
     assert shown(page) == ["satu", "tiga"]
     page.get_by_label("Outlet").select_option("Kabar Contoh")
@@ -393,7 +393,7 @@ def test_two_tabs_share_their_answers(annotate, open_page):
     other.wait_for_selector("article")
     other.keyboard.press("Enter")
     other.keyboard.press("Enter")
-    page.wait_for_function("document.getElementById('undecided').textContent.startsWith('7 ')")
+    page.locator("#undecided", has_text="7 of 8").wait_for()
 
 
 def test_a_browser_that_keeps_nothing_says_so(annotate, open_page):
