@@ -56,14 +56,14 @@ def page(output: Path, open_page):
     return open_page(output.with_suffix(".html"))
 
 
-def titles(page) -> list[str]:
+def facts(page) -> list[list[str]]:
     return page.locator("article .facts").evaluate_all("all => all.map(each => [...each.children].map(e => e.textContent))")
 
 
 def shown(page) -> list[str]:
     """Return the ids of the articles shown."""
     page.wait_for_selector("article, .empty")
-    return [next(fact for fact in facts if fact in {"satu", "dua", "tiga"}) for facts in titles(page)]
+    return [next(fact for fact in row if fact in {"satu", "dua", "tiga"}) for row in facts(page)]
 
 
 def toast(page) -> str:

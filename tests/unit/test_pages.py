@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import zlib
+from importlib.resources import files
 from pathlib import Path
 
 import pyarrow as pa
@@ -277,6 +278,24 @@ def test_what_a_template_shows_is_escaped():
     html = render("base.html", title="</title><script>alert(1)</script>", styles=(), scripts=())
     assert "<script" not in html
     assert "&lt;/title&gt;" in html
+
+
+def test_text_has_the_contrast_that_readers_need():
+    """WCAG 2 asks for 4.5; the formula is that of its definition of relative luminance."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    css = files("inference.pages").joinpath("static/base.css").read_text(encoding="utf-8")
+    schemes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", scheme)) for scheme in css.split("@media")]
+    assert [len(scheme) for scheme in schemes] == [16, 16]
+    for scheme in schemes:
+        paper = luminance(scheme["paper"])
+        for name in ("ink", "quiet", "accent", "alarm", *(f"c{n}" for n in range(8))):
+            light, dark = sorted((luminance(scheme[name]), paper), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, name
 
 
 # The command line

@@ -66,7 +66,7 @@ function bars(rows, picked, onPick) {
         isPicked,
         onPick,
         isPicked && svg("rect", { class: "picked", ...hit }),
-        svg("text", { x: left - 6, y: i * line + 12, "text-anchor": "end" }, shortened(row.name, 17)),
+        svg("text", { x: left - 6, y: i * line + 12, "text-anchor": "end" }, shortened(row.name, 16)),
         ...parts,
         svg("text", { x: x + 4, y: i * line + 12 }, String(sum(row.counts))),
         svg("rect", { class: "hover", ...hit }),
