@@ -251,6 +251,10 @@ class _EvaluateAt(TrainerCallback):  # type: ignore[misc]
 
 def _trainer(config: Config, model: Any, tokenizer: Any, checkpoints: Path, head_steps: int) -> _PretrainTrainer:
     settings = config.pretrain
+    # In the modules, not in the configuration: fine-tuning later finds what the encoder came with.
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = settings.dropout
     held = open_sequences(checkpoints / "sequences", "held_out", settings.length)
     crawl = open_sequences(checkpoints / "sequences", "train", settings.length)
     items = settings.steps * settings.batch_size * settings.gradient_accumulation

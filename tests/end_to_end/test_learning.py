@@ -135,6 +135,23 @@ def test_layers_are_cut_first_and_too_little_text_is_refused(tmp_path, crawl, pr
         pretrain.pretrain([str(crawl)], tmp_path / "long", changed(pretrain_config, pretrain={"length": 600}))
 
 
+def test_the_commands_say_what_they_made(tmp_path, crawl, small_data, tiny_encoder, tiny_model):
+    from support import ROOT
+    from typer.testing import CliRunner
+
+    from netral.cli import app
+
+    recipe = ["-c", ROOT / "configs/recipes/tiny.yaml", "--set", f"model.encoder={tiny_encoder}"]
+    few = ["--set", "pretrain={length: 32, steps: 2, head_steps: 1, batch_size: 4, held_out: 0.2}"]
+    found = CliRunner().invoke(app, [str(each) for each in ("pretrain", crawl, *recipe, *few, "--out", tmp_path / "encoder")])
+    assert "held-out perplexity" in found.stderr, found
+    sizes = ["--set", "distill={pool: 20, sentences: 10}", "--set", "train.epochs=1"]
+    student = ("distill", crawl, "--teacher", tiny_model, *recipe, *sizes, "--data", small_data, "--out", tmp_path / "student")
+    found = CliRunner().invoke(app, [str(each) for each in student])
+    assert "and 10 unlabelled sentences" in found.stderr, found
+    assert (tmp_path / "student" / "decision.json").is_file()
+
+
 @pytest.fixture(scope="module")
 def distill_config(tiny_config):
     return changed(tiny_config, distill={"pool": 150, "sentences": 60, "focus_from": 0.3, "gold_weight": 2.0}, train={"epochs": 1})
