@@ -85,6 +85,8 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
     decision = choose_decision(
         scores.logits, scores.rows.truth, scores.rows.articles, config.labels, config.decision, config.train.seed, scores.chosen_on
     )
+    if config.decision.folds:
+        write_scores(out.with_name(out.name + ".out-of-fold.parquet"), scores, decision)
     with replacing_folder(out) as folder:
         shutil.copytree(trained, folder, dirs_exist_ok=True)
         write_json(folder / DECISION_FILE, decision.model_dump())
@@ -92,8 +94,6 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
         write_card(folder, run)
         run["files"] = sorted(path.name for path in folder.iterdir() if path.name != RUN_FILE)
         write_json(folder / RUN_FILE, run)
-    if config.decision.folds:
-        write_scores(out.with_name(out.name + ".out-of-fold.parquet"), scores, decision)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return run
 
