@@ -112,6 +112,7 @@ class PretrainSettings(_Section):
     learning_rate: float = Field(default=1e-4, gt=0)
     warmup: Fraction = 0.06
     weight_decay: float = Field(default=0.01, ge=0)
+    dropout: Fraction = 0.0
     mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     whole_words: bool = True
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.01

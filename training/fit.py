@@ -90,6 +90,8 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
         count = len(config.label_names)
         scores = FoldScores(validation, found[:, :count], found[:, count:] if config.model.lexical else None)
     decision = _decide(scores, config)
+    if config.decision.folds:
+        write_scores(out.with_name(out.name + ".out-of-fold.parquet"), scores, decision)
     with replacing_folder(out) as folder:
         shutil.copytree(trained, folder, dirs_exist_ok=True)
         if decision.uses_words:
@@ -99,8 +101,6 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
         write_card(folder, run)
         run["files"] = sorted(path.name for path in folder.iterdir() if path.name != RUN_FILE)
         write_json(folder / RUN_FILE, run)
-    if config.decision.folds:
-        write_scores(out.with_name(out.name + ".out-of-fold.parquet"), scores, decision)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return run
 
