@@ -38,7 +38,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/netral config check configs/*.yaml configs/*/*.yaml
+	$(BIN)/netral config check configs/*.yaml configs/*/*.yaml configs/*/*/*.yaml
 
 bench: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"

@@ -75,13 +75,14 @@ def evaluate(
     systems = {"model": given, **_baselines(data, held, task, config)}
     bootstrap = ArticleBootstrap(held.articles, config.evaluate.bootstrap_samples, config.evaluate.confidence, config.evaluate.seed)
     report = {
-        "model": {"fingerprint": folder.fingerprint, "thresholds": folder.decision.thresholds, "chosen_on": folder.decision.chosen_on},
+        "model": {"fingerprint": folder.fingerprint, **folder.decision.model_dump(include={"thresholds", "choices", "chosen_on"})},
         "data": {
             "split": split,
             "sentences": len(held),
             "articles": len(set(held.articles)),
             "no_label": int((held.truth.sum(1) == 0).sum()),
             "support": dict(zip(labels, held.truth.sum(0).tolist(), strict=True)),
+            **({"pairs": True} if held.seconds else {}),
         },
         "interval": {
             "confidence": config.evaluate.confidence,

@@ -44,11 +44,15 @@ _TAUGHT = "- Of the sentences trained on, {kept} were labelled by other models (
 _SINGLE_USAGE = """from inference import Predictor
 Predictor("{name}").predict(["Satu kalimat."])  # exactly one label of each choice, with its calibrated softmax
 
-from transformers import AutoModelForSequenceClassification, AutoTokenizer  # the same logits, without calibration"""
+from transformers import AutoModelForSequenceClassification, AutoTokenizer  # the same logits, without calibration
+model, tokenizer = AutoModelForSequenceClassification.from_pretrained("{name}"), AutoTokenizer.from_pretrained("{name}")
+model(**tokenizer("Satu kalimat.", truncation=True, return_tensors="pt")).logits"""
 _PAIR_USAGE = """from inference import Predictor
 Predictor("{name}").predict([("Kalimat pertama.", "Kalimat kedua.")])
 
-from transformers import AutoModelForSequenceClassification, AutoTokenizer  # the same logits, without calibration"""
+from transformers import AutoModelForSequenceClassification, AutoTokenizer  # the same logits, without calibration
+model, tokenizer = AutoModelForSequenceClassification.from_pretrained("{name}"), AutoTokenizer.from_pretrained("{name}")
+model(**tokenizer("Kalimat pertama.", "Kalimat kedua.", truncation=True, return_tensors="pt")).logits"""
 
 
 def _other_task(settings: dict[str, Any]) -> str:
