@@ -277,17 +277,23 @@ def _divided(found: Collected, groups: Sequence[int], gold: Sequence[Sequence[st
     """
     pattern = config.prepare.train_only
     train_only = [pattern is not None and fnmatchcase(Path(s.file).name, pattern) for s in found.labelled]
+    # Divided as if the other files were not there, so that what is measured stays the same whatever is trained on besides.
     free = [i for i, only in enumerate(train_only) if not only]
+    texts = _texts([found.labelled[i] for i in free], config)
+    own = group_articles(texts, [found.labelled[i].article_id for i in free], config.prepare.near_duplicate)
     fractions = {split: getattr(config.prepare, split) for split in SPLITS}
-    placed = partition([groups[i] for i in free], [gold[i] for i in free], fractions, config.prepare.seed)
-    splits = []
-    for sentence, group, only in zip(found.labelled, groups, train_only, strict=True):
-        split = placed.get(group, "train")
-        if only and split != "train":
-            detail = f"may only train, but is close to a sentence of {split}: {sentence.text[:120]}"
+    placed = partition(own, [gold[i] for i in free], fractions, config.prepare.seed)
+    splits = ["train"] * len(train_only)
+    held: dict[int, str] = {}
+    for i, group in zip(free, own, strict=True):
+        splits[i] = placed[group]
+        if splits[i] != "train":
+            held[groups[i]] = splits[i]
+    for i, sentence in enumerate(found.labelled):
+        if train_only[i] and groups[i] in held:
+            detail = f"may only train, but is close to a sentence of {held[groups[i]]}: {sentence.text[:120]}"
             found.rejects.append(Reject(sentence.file, sentence.row, "near_held_out", detail, sentence.sentence_id))
-            split = ""
-        splits.append(split)
+            splits[i] = ""
     return splits
 
 

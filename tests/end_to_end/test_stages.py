@@ -414,3 +414,22 @@ def test_files_that_only_train_never_reach_the_held_out_splits(tmp_path):
     assert sum(row["article_id"].startswith("x") for row in splits["train"]) == len(PLACES)
     # The shares are those of the other file alone.
     assert len(splits["test"]) == pytest.approx(0.45 * len(PLACES), abs=1.5)
+
+
+def test_files_that_only_train_leave_the_other_splits_as_they_are(tmp_path):
+    rows = [
+        {"article_id": f"a{n}", "sentence": f"Lurah {name} diminta netral pada hari ke-{n}.", "labels": []} for n, name in enumerate(PLACES)
+    ]
+    write_jsonl(tmp_path / "held.jsonl", rows)
+    write_jsonl(
+        tmp_path / "a-silver.jsonl",
+        [{"article_id": f"x{n}", "sentence": f"{name} dilanda hujan.", "labels": ["warning"]} for n, name in enumerate(PLACES)],
+    )
+    config = load_config(None, ["prepare.train_only=a-silver*", "prepare.near_duplicate=0.95"])
+    prepare([str(tmp_path / "held.jsonl")], tmp_path / "without", config)
+    prepare([str(tmp_path / "a-silver.jsonl"), str(tmp_path / "held.jsonl")], tmp_path / "with", config)
+    for split in ("validation", "test"):
+        tables = [pq.read_table(tmp_path / kind / f"{split}.parquet") for kind in ("with", "without")]
+        found = [table["sentence_id"].to_pylist() for table in tables]
+        assert found[0] == found[1]
+        assert found[0]
