@@ -428,8 +428,8 @@ def test_files_that_only_train_leave_the_other_splits_as_they_are(tmp_path):
     config = load_config(None, ["prepare.train_only=a-silver*", "prepare.near_duplicate=0.95"])
     prepare([str(tmp_path / "held.jsonl")], tmp_path / "without", config)
     prepare([str(tmp_path / "a-silver.jsonl"), str(tmp_path / "held.jsonl")], tmp_path / "with", config)
-    for split in ("validation", "test"):
-        tables = [pq.read_table(tmp_path / kind / f"{split}.parquet") for kind in ("with", "without")]
+    for held in ("validation", "test"):
+        tables = [pq.read_table(tmp_path / kind / f"{held}.parquet") for kind in ("with", "without")]
         found = [table["sentence_id"].to_pylist() for table in tables]
         assert found[0] == found[1]
         assert found[0]
