@@ -57,7 +57,9 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
         return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
     resume_from = resume_point(checkpoints_of(out), wanted, resume, overwrite)
-    inputs = {split: file_digest(data / f"{split}.parquet") for split in ("train", "validation")}
+    # A missing file is named by `load_split`, with the next step.
+    files = [data / f"{split}.parquet" for split in ("train", "validation")]
+    inputs = {path.stem: file_digest(path) for path in files if path.is_file()}
     return fit(config, data, out, {"stage": "train", "fingerprint": wanted, "inputs": inputs}, resume_from)
 
 
