@@ -35,6 +35,7 @@ class Decision(BaseModel):
         labels: Label names in the order of the model's outputs.
         calibration: Platt scaling per label.
         thresholds: A label is given when its calibrated probability, rounded to three decimals, reaches this.
+        review: Per label, the lowest and highest score between which a person should look; labels without one are left out.
         chosen_on: The split, number of sentences and positives that the values were chosen on.
     """
 
@@ -43,6 +44,7 @@ class Decision(BaseModel):
     labels: list[str]
     calibration: dict[str, Calibration]
     thresholds: dict[str, float]
+    review: dict[str, tuple[float, float]] = {}
     chosen_on: dict[str, Any] = {}
 
     @model_validator(mode="after")
@@ -50,6 +52,8 @@ class Decision(BaseModel):
         for name, values in (("calibration", self.calibration), ("thresholds", self.thresholds)):
             if set(values) != set(self.labels):
                 raise ValueError(f"{name} must hold exactly the labels {', '.join(self.labels)}")
+        if not set(self.review) <= set(self.labels):
+            raise ValueError("review must hold no other labels than those of the model")
         return self
 
 

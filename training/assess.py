@@ -19,15 +19,19 @@ from netral.model_folder import open_model_folder
 from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, libraries, write_json
 from training.baselines import TfidfBaseline, rule_baseline
 from training.dataset import LabelledSentences, load_split
-from training.metrics import ArticleBootstrap, average_precision_of, scores_of
+from training.metrics import calibration_of, scores_of
 from training.partition import SPLITS
 from training.report import report_markdown
+from training.statistics.bootstrap import GroupBootstrap
+from training.statistics.evaluation import average_precision_figures, label_intervals, more_figures, predictions_of, share_interval
+from training.statistics.markdown import statistics_markdown
+from training.statistics.predictions import PREDICTIONS_FILE, write_predictions
 
 _DIGITS = 4
 
 
 def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str = "test", overwrite: bool = False) -> dict[str, Any]:
-    """Evaluate a model folder and write report.json, report.md, errors.jsonl and run.json; return the report.
+    """Evaluate a model folder and write report.json, report.md, errors.jsonl, predictions.parquet and run.json; return the report.
 
     Raises:
         NetralError: The model or data set is missing or does not fit, or the output exists.
@@ -55,34 +59,39 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
     scores = np.array([[p.scores[label] for label in labels] for p in predictions])
     given = np.array([[int(label in p.labels) for label in labels] for p in predictions])
     systems = {"model": given, **_baselines(data, held, labels, config)}
-    bootstrap = ArticleBootstrap(held.articles, config.evaluate.bootstrap_samples, config.evaluate.confidence, config.evaluate.seed)
+    answered = predictions_of(held, given, scores, labels)
+    bootstrap = GroupBootstrap(held.groups, config.evaluate.bootstrap_samples, config.evaluate.confidence, config.evaluate.seed)
     report = {
         "model": {"fingerprint": folder.fingerprint, "thresholds": folder.decision.thresholds, "chosen_on": folder.decision.chosen_on},
         "data": {
             "split": split,
             "sentences": len(held),
             "articles": len(set(held.articles)),
+            "groups": len(set(held.groups)),
             "no_label": int((held.truth.sum(1) == 0).sum()),
             "support": dict(zip(labels, held.truth.sum(0).tolist(), strict=True)),
         },
         "interval": {
             "confidence": config.evaluate.confidence,
-            "method": "percentile bootstrap over articles",
+            "method": "BCa bootstrap over articles, near-duplicate ones together",
             "samples": config.evaluate.bootstrap_samples,
         },
         "systems": {name: _figures(g, held.truth, labels, bootstrap) for name, g in systems.items()},
-        "average_precision": _rounded(average_precision_of(scores, held.truth, labels)),
-        "empty_kept": _share(held, given),
+        "average_precision": _rounded(average_precision_figures(answered, bootstrap)),
+        "calibration": _rounded(calibration_of(scores, held.truth, labels, bootstrap)),
+        "empty_kept": _share(held, given, bootstrap),
         "macro_f1_difference": {
             name: _difference(systems["model"], systems[name], held.truth, bootstrap) for name in systems if name != "model"
         },
         "citations": _against_citations(held, given, labels),
         "truncated": sum(p.truncated for p in predictions),
         "speed": {"sentences_per_second": round(len(held) / max(seconds, 1e-9), 1), "backend": predictor.backend},
+        **more_figures(data, split, answered, config, bootstrap),
     }
     with replacing_folder(out) as target:
         write_json(target / "report.json", report)
-        (target / "report.md").write_text(report_markdown(report), encoding="utf-8")
+        (target / "report.md").write_text(report_markdown(report) + statistics_markdown(report), encoding="utf-8")
+        write_predictions(target / PREDICTIONS_FILE, answered)
         errors = _write_errors(target / "errors.jsonl", held, scores, given, labels)
         run: dict[str, Any] = {"stage": "evaluate", "fingerprint": wanted, "settings": settings, "inputs": dict(inputs), "errors": errors}
         run["files"] = sorted(path.name for path in target.iterdir())
@@ -98,24 +107,25 @@ def _baselines(data: Path, held: LabelledSentences, labels: Sequence[str], confi
     return {"rules": rule_baseline(held.sentences, labels), "tfidf": tfidf.predict(held.sentences)}
 
 
-def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], bootstrap: ArticleBootstrap) -> dict[str, Any]:
+def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], bootstrap: GroupBootstrap) -> dict[str, Any]:
     figures: dict[str, Any] = _rounded(scores_of(given, truth, labels))
     samples = bootstrap.f1(given, truth)
-    for k, label in enumerate(labels):
-        figures["labels"][label]["f1_interval"] = bootstrap.interval(samples[:, k])
+    for label, intervals in label_intervals(given, truth, labels, bootstrap).items():
+        figures["labels"][label] |= intervals
     figures["macro_f1_interval"] = bootstrap.interval(samples.mean(axis=1))
     figures["micro_f1_interval"] = bootstrap.interval(bootstrap.micro_f1(given, truth))
     figures["exact_match_interval"] = bootstrap.interval(bootstrap.mean((given == truth).all(axis=1).astype(float)))
     return figures
 
 
-def _share(held: LabelledSentences, given: np.ndarray) -> dict[str, Any]:
+def _share(held: LabelledSentences, given: np.ndarray, bootstrap: GroupBootstrap) -> dict[str, Any]:
     empty = held.truth.sum(1) == 0
     kept = empty & (given.sum(1) == 0)
-    return {"kept": int(kept.sum()), "of": int(empty.sum()), "share": round(float(kept.sum() / max(empty.sum(), 1)), _DIGITS)}
+    found = {"kept": int(kept.sum()), "of": int(empty.sum()), "share": round(float(kept.sum() / max(empty.sum(), 1)), _DIGITS)}
+    return {**found, "interval": share_interval(kept, empty, bootstrap)}
 
 
-def _difference(model: np.ndarray, other: np.ndarray, truth: np.ndarray, bootstrap: ArticleBootstrap) -> dict[str, Any]:
+def _difference(model: np.ndarray, other: np.ndarray, truth: np.ndarray, bootstrap: GroupBootstrap) -> dict[str, Any]:
     """Paired difference of macro-F1: both systems in the same resamples of the same articles."""
     samples = bootstrap.f1(model, truth).mean(1) - bootstrap.f1(other, truth).mean(1)
     labels = [str(k) for k in range(truth.shape[1])]

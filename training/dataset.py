@@ -66,16 +66,18 @@ class LabelledSentences:
     Attributes:
         sentences: The sentences as they stand in their articles.
         sentence_ids: Their ids.
-        articles: Their article ids, the unit of the bootstrap.
+        articles: Their article ids.
+        groups: Their near-duplicate groups, the unit of the bootstrap.
         truth: int array of shape (sentences, labels).
     """
 
     def __init__(self, table: "object", labels: Sequence[str]) -> None:
         """Read the columns of a datasets.Dataset."""
-        columns = {name: list(table[name]) for name in ("sentence", "sentence_id", "article_id", "labels")}  # type: ignore[index]
+        columns = {name: list(table[name]) for name in ("sentence", "sentence_id", "article_id", "group", "labels")}  # type: ignore[index]
         self.sentences: list[str] = columns["sentence"]
         self.sentence_ids: list[str] = columns["sentence_id"]
         self.articles: list[str] = columns["article_id"]
+        self.groups: list[int] = columns["group"]
         self.truth = np.array([[int(label in names) for label in labels] for names in columns["labels"]], dtype=int)
 
     def __len__(self) -> int:

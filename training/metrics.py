@@ -113,6 +113,11 @@ class ArticleBootstrap:
         counts = self._per_article(np.ones((len(values), 1)))[:, 0]
         return np.asarray((self._weights @ sums) / (self._weights @ counts))
 
+    def absolute_mean(self, values: np.ndarray) -> np.ndarray:
+        """Return in every resample the absolute sums of the columns, added up and divided by the number of sentences, shape (samples,)."""
+        counts = self._per_article(np.ones((len(values), 1)))[:, 0]
+        return np.asarray(np.abs(self._weights @ self._per_article(values)).sum(1) / (self._weights @ counts))
+
     def interval(self, samples: np.ndarray) -> list[float]:
         """Return the percentile interval of resampled values."""
         return [round(float(q), 4) for q in np.quantile(samples, [self._tail, 1 - self._tail])]
@@ -121,3 +126,28 @@ class ArticleBootstrap:
         out = np.zeros((self._owner.max() + 1, values.shape[1]))
         np.add.at(out, self._owner, values)
         return out
+
+
+def calibration_of(
+    scores: np.ndarray, truth: np.ndarray, labels: Sequence[str], bootstrap: ArticleBootstrap, bins: int = 10
+) -> dict[str, dict[str, Any]]:
+    """Return for each label how far probabilities are from frequencies: expected calibration error and Brier score.
+
+    The sentences are cut by their score into ``bins`` of equal number (Nguyen and O'Connor 2015): bins of equal width would put nearly all
+    sentences without the label into one. In each bin the mean score is set against the share that has the label. The
+    interval resamples articles in fixed bins. The error of few sentences comes out too high, because chance never cancels in it.
+    """
+    found = {}
+    for k, label in enumerate(labels):
+        place = np.empty(len(scores), dtype=int)
+        place[np.argsort(scores[:, k], kind="stable")] = np.arange(len(scores)) * bins // len(scores)
+        gaps = np.zeros((len(scores), bins))
+        gaps[np.arange(len(scores)), place] = scores[:, k] - truth[:, k]
+        squares = (scores[:, k] - truth[:, k]) ** 2
+        found[label] = {
+            "ece": float(np.abs(gaps.sum(0)).sum() / len(scores)),
+            "ece_interval": bootstrap.interval(bootstrap.absolute_mean(gaps)),
+            "brier": float(squares.mean()),
+            "brier_interval": bootstrap.interval(bootstrap.mean(squares)),
+        }
+    return found

@@ -61,20 +61,33 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     data: Annotated[Path, typer.Option(help="Data set made by `netral prepare`.")] = Path("runs/data"),
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    require: Annotated[list[str] | None, typer.Option(help="Bound such as 'macro_f1>=0.85', 'warning.f1>=0.8'. May be repeated.")] = None,
+    no_worse_than: Annotated[Path | None, typer.Option(help="Report of another model that this one must not be worse than.")] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score a model beside the baselines, with intervals."""
+    """Score a model beside the baselines, with intervals; exit code 1 if a bound is missed and the whole interval lies beyond it."""
     from netral.config import load_config
     from netral.tables import print_table
     from training.assess import evaluate as run
     from training.report import table_rows, verdict
+    from training.statistics.gates import check_against_base, check_requirements, parse_requirement
 
-    found = run(model, data, out, load_config(config, overrides), split=split, overwrite=overwrite)
+    settings, requirements = load_config(config, overrides), [parse_requirement(text) for text in require or []]
+    found = run(model, data, out, settings, split=split, overwrite=overwrite)
     if found.get("unchanged"):
         say(f"evaluate: {out} is up to date, nothing to do")
     print_table(table_rows(found))
     for line in verdict(found):
         say(line)
     say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.md")
+    failed, doubtful = check_requirements(found, requirements)
+    if no_worse_than:
+        failed += check_against_base(no_worse_than, out, settings)
+    for line in doubtful:
+        say(f"evaluate: beyond its bound, but the interval holds it: {line}", level="warning")
+    for line in failed:
+        say(f"evaluate: failed: {line}", level="error")
+    if failed:
+        raise typer.Exit(1)
