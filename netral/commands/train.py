@@ -73,8 +73,10 @@ def evaluate(
     from training.assess import evaluate as run
     from training.report import table_rows, verdict
     from training.statistics.gates import check_against_base, check_requirements, parse_requirement
+    from training.statistics.predictions import read_predictions
 
     settings, requirements = load_config(config, overrides), [parse_requirement(text) for text in require or []]
+    base = read_predictions(no_worse_than) if no_worse_than else None
     found = run(model, data, out, settings, split=split, overwrite=overwrite)
     if found.get("unchanged"):
         say(f"evaluate: {out} is up to date, nothing to do")
@@ -83,8 +85,8 @@ def evaluate(
         say(line)
     say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.md")
     failed, doubtful = check_requirements(found, requirements)
-    if no_worse_than:
-        failed += check_against_base(no_worse_than, out, settings)
+    if base and no_worse_than:
+        failed += check_against_base(base, no_worse_than, out, settings)
     for line in doubtful:
         say(f"evaluate: beyond its bound, but the interval holds it: {line}", level="warning")
     for line in failed:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from inference.predictor import SCORE_DECIMALS, Predictor
+from inference.predictor import Predictor
+from inference.scoring import SCORE_DECIMALS
 from netral.config import Config, DecisionSettings
 from netral.errors import NetralError
 from netral.model_folder import Decision, ModelFolder, open_model_folder
@@ -56,9 +57,7 @@ def held_out(folder: ModelFolder, data: Path | None, config: Config) -> HeldOut:
     if beside.is_file():
         return _out_of_fold(beside, folder)
     if data is None:
-        raise NetralError(
-            f"{folder.path}: no out-of-fold scores beside it ({beside.name})", "name the data set it was trained on with --data"
-        )
+        raise NetralError(f"{folder.path}: no {beside.name} with out-of-fold scores beside it", "name its data set with --data")
     with Predictor(folder.path, batch_tokens=config.label.batch_tokens) as predictor:
         found = predict_split(predictor, data, "validation")
     return HeldOut("validation", found.labels, found.scores, found.truth, [str(g) for g in found.groups], len(set(found.articles)))

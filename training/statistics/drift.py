@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 from scipy.stats import ks_2samp
 
-from inference.predictor import SCORE_DECIMALS
+from inference.scoring import SCORE_DECIMALS
 from netral.citations import find_citations
 from netral.config import EvaluateSettings
 from netral.errors import NetralError
@@ -117,7 +117,9 @@ def _data_rows(path: Path) -> Iterable[dict[str, Any]]:
             yield {
                 **row,
                 "meta": json.loads(row["meta"] or "{}"),
-                "citations": [each.as_dict() for each in find_citations(row["sentence"])],
+                "citations": [
+                    {"canonical": each.canonical, "back_reference": each.back_reference} for each in find_citations(row["sentence"])
+                ],
             }
 
 
@@ -157,7 +159,7 @@ def drift(reference: Side, other: Side, settings: EvaluateSettings) -> dict[str,
     for side in (reference, other):
         if side.labels and side.labels != labels:
             raise NetralError(
-                f"{side.name}: has the labels {', '.join(side.labels)}", f"compare it with an output that has them too, not {labels}"
+                f"{side.name}: has the labels {', '.join(side.labels)}, not {', '.join(labels)}", "compare outputs of one label set"
             )
     if not labels:
         labels = sorted({name for side in (reference, other) for names in side.given for name in names})
@@ -257,7 +259,7 @@ def _distances(orders: np.ndarray, split: int, histogram: csr_matrix, bin_of: cs
 
 
 def _words(reference: Side, other: Side, seed: int) -> dict[str, Any]:
-    """Compare the share of unknown words with what it is between two halves of the reference, which have the same vocabulary behind them."""
+    """Compare the share of words that half of the reference does not know, in the other side and in its other half."""
     order = np.random.default_rng(seed).permutation(len(reference.words))
     half = len(order) // 2
     known = set().union(*(reference.words[i] for i in order[:half])) if half else set()
@@ -338,14 +340,18 @@ def _percent(value: float, interval: list[float]) -> str:
     return f"{value:.2%} [{interval[0]:.2%}, {interval[1]:.2%}]"
 
 
+def _first(found: dict[str, Any]) -> str:
+    return ", ".join(list(found["most_frequent"])[:8]) or "none"
+
+
 def described(found: dict[str, Any]) -> list[str]:
     """Return what else is to be said, in lines, the verdict last."""
-    words, outlets, citations, lengths = (found[name] for name in ("words", "outlets", "citations", "sentences_per_article"))
+    words, lengths = found["words"], found["sentences_per_article"]
     lines = [
-        f"words: {words['unknown_in_other']:.1%} are unknown to half of the reference, {words['unknown_in_reference']:.1%} in its other half; "
-        f"new and frequent: {', '.join(list(words['most_frequent'])[:10]) or 'none'}",
-        f"outlets: {outlets['new']} new, {outlets['share']:.1%} of the articles: {', '.join(list(outlets['most_frequent'])[:5]) or 'none'}",
-        f"citations: {citations['new']} new, {citations['share']:.1%} of those cited: {', '.join(list(citations['most_frequent'])[:5]) or 'none'}",
+        f"words: {words['unknown_in_other']:.1%} are unknown to half of the reference, {words['unknown_in_reference']:.1%} in its other "
+        f"half; new and frequent: {_first(words)}",
+        f"outlets: {found['outlets']['new']} new, {found['outlets']['share']:.1%} of the articles: {_first(found['outlets'])}",
+        f"citations: {found['citations']['new']} new, {found['citations']['share']:.1%} of those cited: {_first(found['citations'])}",
         f"sentences an article: median {lengths['reference_median']:g} -> {lengths['other_median']:g}, "
         f"KS {lengths['kolmogorov_smirnov']:.2f}, p = {lengths['p_value']:.3f}",
         f"rule: {found['rule']}",

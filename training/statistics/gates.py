@@ -88,19 +88,18 @@ def check_requirements(report: dict[str, Any], requirements: list[Requirement]) 
     return failed, doubtful
 
 
-def check_against_base(base: Path, report: Path, config: Config) -> list[str]:
+def check_against_base(before: Predictions, base: Path, report: Path, config: Config) -> list[str]:
     """Return a line for macro F1 and each label in which a model is worse than a base, with the whole interval below zero.
 
     Raises:
-        NetralError: The base has no predictions, or not of the same sentences.
+        NetralError: The two did not label the same sentences.
     """
-    before = read_predictions(base)
     after = same_sentences(before, read_predictions(report), (str(base), str(report)))
-    lines = []
-    for name, (difference, interval) in differences(before, after, config).items():
-        if interval[1] < 0:
-            lines.append(f"{name}: {signed(difference, interval)} against {base}")
-    return lines
+    return [
+        f"{name}: {signed(difference, interval)} against {base}"
+        for name, (difference, interval) in differences(before, after, config).items()
+        if interval[1] < 0
+    ]
 
 
 def differences(before: Predictions, after: Predictions, config: Config) -> dict[str, tuple[float, list[float]]]:
