@@ -136,19 +136,19 @@ def _folds(groups: Sequence[str], seed: int) -> np.ndarray:
 
 
 def promise(goal: Goal | None, found: dict[str, Any], positives: int) -> str:
-    """Say in words whether a goal is kept, by the interval of what is expected."""
+    """Say whether a goal is kept: only where the whole interval of what is expected reaches it, and never on fewer than ten positives."""
     if goal is None:
         return "threshold kept"
     if positives < SMALL:
-        return f"cannot be promised: {positives} positives, fewer than {SMALL}"
+        return f"not promised: {positives} positives"
     if goal.kind == "f1" or goal.value is None:
-        return "the best F1 that these sentences show"
+        return "best F1 here"
     value, (low, high) = found[goal.kind], found[f"{goal.kind}_interval"]
     if value is None or high < goal.value:
         return "not reached"
     if low >= goal.value:
-        return "kept: the whole interval reaches it"
-    return "cannot be promised: the interval goes below it"
+        return "kept"
+    return "not promised: may be lower"
 
 
 def review_bands(

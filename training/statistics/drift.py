@@ -28,16 +28,16 @@ from training.statistics.slices import outlet_of
 PSI_BOUND = 0.25
 # A label rate that grew or shrank by a quarter.
 RATE_BOUND = 1.25
-# Words that the reference does not know, against its own other half.
-WORDS_BOUND = 1.5
+# Share of words that half of the reference does not know, against its own other half: so many times as much, and so much more.
+WORDS_BOUND, WORDS_MORE = 1.5, 0.02
 _ALPHA = 0.05
 # With fewer articles on a side the tests find only the grossest shifts.
 FEW_ARTICLES = 30
 RULE = (
     f"retrain signal, if for any label the score distribution has moved (population stability index at least {PSI_BOUND} and p under "
     f"{_ALPHA}) or the label rate has changed by a quarter or more (and the interval of the difference excludes 0), or if words that half "
-    f"of the reference does not know are {WORDS_BOUND} times as frequent as in its other half; all p-values and intervals are over articles "
-    "and corrected for the number of labels. Outlets, citations and lengths are shown and decide nothing."
+    f"of the reference does not know are {WORDS_BOUND} times as frequent as in its other half, and by {WORDS_MORE:.0%} of all words more. "
+    "All p-values and intervals are over articles and corrected for the number of labels. Outlets, citations and lengths decide nothing."
 )
 _PERMUTATIONS = 999
 _PERMUTED = 50
@@ -315,9 +315,9 @@ def _signals(found: dict[str, Any], gold: bool) -> list[str]:
         below, above = each["difference_interval"]
         if high > 0 and high >= RATE_BOUND * low and (below > 0 or above < 0):
             signals.append(f"{label}: rate {each['reference']:.2%} -> {each['other']:.2%}")
-    ratio = found["words"]["ratio"]
-    if ratio is not None and ratio >= WORDS_BOUND:
-        words = found["words"]
+    words = found["words"]
+    known, seen = words["unknown_in_reference"], words["unknown_in_other"]
+    if seen >= WORDS_BOUND * known and seen >= known + WORDS_MORE:
         signals.append(f"words: {words['unknown_in_other']:.1%} unknown, {words['unknown_in_reference']:.1%} within the reference")
     return signals
 
@@ -356,6 +356,8 @@ def described(found: dict[str, Any]) -> list[str]:
         f"KS {lengths['kolmogorov_smirnov']:.2f}, p = {lengths['p_value']:.3f}",
         f"rule: {found['rule']}",
     ]
+    if "data set" in (found["reference"]["kind"], found["other"]["kind"]):
+        lines.append("label rates of a data set are those of sentences chosen to be labelled: shown, and decide nothing")
     if found["too_few_articles"]:
         lines.append(f"fewer than {FEW_ARTICLES} articles in {', '.join(found['too_few_articles'])}: only gross shifts can be seen")
     return [*lines, *(f"signal: {signal}" for signal in found["signals"]), f"verdict: {found['verdict']}"]

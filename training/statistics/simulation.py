@@ -11,7 +11,7 @@ import numpy as np
 from netral.tables import print_table
 from training.metrics import ArticleBootstrap
 from training.statistics.bootstrap import GroupBootstrap
-from training.statistics.compare import difference_of_f1
+from training.statistics.compare import difference_of_f1, smallest_difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,10 @@ def _test(rng: np.random.Generator, articles: int, one: Label, other: Label, per
     for label in (one, other):
         found, wrong = (_beta(rng, mean, like, articles)[owner] for mean, like in ((label.recall, _RIGHT), (label.false_rate, _RIGHT / 2)))
         answers.append((rng.random(len(owner)) < np.where(truth[:, 0], found, wrong)).astype(int)[:, None])
-    p_value, smallest = difference_of_f1(owner, truth, answers[0], answers[1], permutations, seed)
-    return float(p_value[0]), float(smallest[0])
+    bootstrap = GroupBootstrap(owner, permutations, 0.95, seed)
+    rows = bootstrap.f1(answers[1], truth)[:, 0] - bootstrap.f1(answers[0], truth)[:, 0]
+    p_values = difference_of_f1(owner, truth, answers[0], answers[1], permutations, seed)
+    return float(p_values[0]), smallest_difference(rows[:permutations])
 
 
 def main(trials: int = 1000) -> None:
