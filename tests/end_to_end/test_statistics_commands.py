@@ -3,11 +3,13 @@
 import json
 import shutil
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from support import read_jsonl
 from typer.testing import CliRunner
 
+from inference import Predictor
 from netral.cli import app
 from netral.errors import NetralError
 from netral.model_folder import open_model_folder
@@ -20,17 +22,32 @@ def netral(*args):
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory, tiny_model, small_data):
+def model(tmp_path_factory, tiny_model, small_data):
+    """The tiny model with a calibration that spreads its scores, which lie all within a hundredth."""
+    folder = shutil.copytree(tiny_model, tmp_path_factory.mktemp("spread") / "model")
+    with Predictor(tiny_model) as predictor:
+        logits = predictor.logits(pq.read_table(small_data / "validation.parquet")["sentence"].to_pylist())
+    decision = json.loads((folder / "decision.json").read_text())
+    for k, label in enumerate(decision["labels"]):
+        slope = 2 / float(logits[:, k].std())
+        decision["calibration"][label] = {"slope": slope, "offset": -slope * float(np.quantile(logits[:, k], 0.7))}
+        decision["thresholds"][label] = 0.5
+    (folder / "decision.json").write_text(json.dumps(decision))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, model, small_data):
     out = tmp_path_factory.mktemp("report") / "report"
-    found = netral("evaluate", tiny_model, "--data", small_data, "--out", out, *QUICK)
+    found = netral("evaluate", model, "--data", small_data, "--out", out, *QUICK)
     assert found.exit_code == 0, found.output
     return out
 
 
 @pytest.fixture(scope="module")
-def decided(tmp_path_factory, tiny_model, small_data):
+def decided(tmp_path_factory, model, small_data):
     """The model with other thresholds and review bands."""
-    model = shutil.copytree(tiny_model, tmp_path_factory.mktemp("decided") / "model")
+    model = shutil.copytree(model, tmp_path_factory.mktemp("decided") / "model")
     goals = ("--goal", "recall=0.9", "--goal", "warning:precision=0.9", "--goal", "review=50/day")
     found = netral("decide", model, *goals, "--per-day", 500, "--data", small_data, *QUICK)
     assert found.exit_code == 0, found.output
@@ -71,8 +88,8 @@ def test_every_held_out_sentence_has_its_nearest(small_data):
     assert max(row["similarity"] for row in audit) == shown["highest_cross_split_similarity"]
 
 
-def test_gates_fail_with_their_lines_only_where_the_interval_excludes_the_bound(report, tiny_model, small_data):
-    again = ("evaluate", tiny_model, "--data", small_data, "--out", report, *QUICK)
+def test_gates_fail_with_their_lines_only_where_the_interval_excludes_the_bound(report, model, small_data):
+    again = ("evaluate", model, "--data", small_data, "--out", report, *QUICK)
     low, high = json.loads((report / "report.json").read_text())["systems"]["model"]["macro_f1_interval"]
     assert netral(*again, "--require", f"macro_f1>={low:.4f}").exit_code == 0
     assert netral(*again, "--require", f"macro_f1>={high:.4f}", "--no-worse-than", report).exit_code == 0
@@ -83,17 +100,17 @@ def test_gates_fail_with_their_lines_only_where_the_interval_excludes_the_bound(
     assert isinstance(netral(*again, "--require", "warning.f2>=0.1").exception, NetralError)
 
 
-def test_a_model_worse_than_the_base_fails(tmp_path, report, tiny_model, small_data):
+def test_a_model_worse_than_the_base_fails(tmp_path, report, model, small_data):
     """The base answers everything rightly: the tiny model cannot."""
     base = shutil.copytree(report, tmp_path / "base")
     table = pq.read_table(base / "predictions.parquet")
     rows = [{**row, "labels": row["gold"]} for row in table.to_pylist()]
     pq.write_table(table.from_pylist(rows, schema=table.schema), base / "predictions.parquet")
-    found = netral("evaluate", tiny_model, "--data", small_data, "--out", report, *QUICK, "--no-worse-than", base)
+    found = netral("evaluate", model, "--data", small_data, "--out", report, *QUICK, "--no-worse-than", base)
     assert found.exit_code == 1
     assert "failed: macro_f1: -" in found.output
     (base / "predictions.parquet").unlink()
-    missing = netral("evaluate", tiny_model, "--data", small_data, "--out", report, *QUICK, "--no-worse-than", base)
+    missing = netral("evaluate", model, "--data", small_data, "--out", report, *QUICK, "--no-worse-than", base)
     assert "holds no predictions.parquet" in str(missing.exception)
 
 
@@ -115,8 +132,8 @@ def test_compare_takes_reports_and_model_folders(tmp_path, report, decided, smal
     assert "nothing to compare" in str(netral("compare", report, *QUICK).exception)
 
 
-def test_decide_writes_what_every_backend_reads_and_is_repeatable(decided, tiny_model, small_data):
-    before, after = open_model_folder(tiny_model).decision, open_model_folder(decided).decision
+def test_decide_writes_what_every_backend_reads_and_is_repeatable(decided, model, small_data):
+    before, after = open_model_folder(model).decision, open_model_folder(decided).decision
     assert after.thresholds != before.thresholds
     assert set(after.review) == set(after.labels)
     assert all(low <= after.thresholds[label] <= high for label, (low, high) in after.review.items())

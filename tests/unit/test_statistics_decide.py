@@ -159,7 +159,7 @@ def test_decide_keeps_what_no_goal_names_and_needs_a_day_for_review(tiny_model, 
     assert open_model_folder(tiny_model).decision == before
     with pytest.raises(NetralError, match="not known"):
         decide(tiny_model, [Goal("review", 5.0)], config, data=small_data)
-    with pytest.raises(NetralError, match="no model.out-of-fold.parquet"):
+    with pytest.raises(NetralError, match=r"no model\.out-of-fold\.parquet"):
         decide(tiny_model, [Goal("f1")], config)
 
 
