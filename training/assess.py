@@ -83,7 +83,7 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
         "macro_f1_difference": {
             name: _difference(systems["model"], systems[name], held.truth, bootstrap) for name in systems if name != "model"
         },
-        "citations": _against_citations(held, given, labels),
+        "citations": _against_citations(held, given, labels, bootstrap),
         "truncated": sum(p.truncated for p in predictions),
         "speed": {"sentences_per_second": round(len(held) / max(seconds, 1e-9), 1), "backend": predictor.backend},
         **more_figures(data, split, answered, config, bootstrap),
@@ -139,17 +139,21 @@ def _rounded(value: Any) -> Any:
     return round(value, _DIGITS) if isinstance(value, float) else value
 
 
-def _against_citations(held: LabelledSentences, given: np.ndarray, labels: Sequence[str]) -> dict[str, Any] | None:
+def _against_citations(
+    held: LabelledSentences, given: np.ndarray, labels: Sequence[str], bootstrap: GroupBootstrap
+) -> dict[str, Any] | None:
     """Compare the label `regulation_reference` with what the parser of citations finds in each sentence alone."""
     if REGULATION not in labels:
         return None
     label = given[:, list(labels).index(REGULATION)]
     truth = held.truth[:, list(labels).index(REGULATION)].astype(bool)
     cites = np.array([any(not each.back_reference for each in find_citations(text)) for text in held.sentences])
+    found: dict[str, Any] = {}
+    for name, each in (("f1_label", label), ("f1_citations", cites), ("f1_either", label | cites)):
+        (figures,) = label_intervals(each.astype(int)[:, None], truth.astype(int)[:, None], [name], bootstrap).values()
+        found |= {name: _f1(each, truth), f"{name}_interval": figures["f1_interval"]}
     return {
-        "f1_label": _f1(label, truth),
-        "f1_citations": _f1(cites, truth),
-        "f1_either": _f1(label | cites, truth),
+        **found,
         "label_without_citation": [held.sentence_ids[i] for i in np.flatnonzero(label & ~cites)],
         "citation_without_label": [held.sentence_ids[i] for i in np.flatnonzero(cites & ~label)],
     }
