@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,crawl,onnx,openvino,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,search,crawl,onnx,openvino,pages,dev]'
 	@touch $@
 
 demo: install
@@ -39,7 +39,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/netral config check configs/*.yaml configs/*/*.yaml
+	$(BIN)/netral config check configs/*.yaml configs/*/*.yaml configs/*/*/*.yaml
 
 bench: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"

@@ -90,8 +90,12 @@ def _albert_layers(encoder: Any, config: Any) -> list[_Layer]:
 class EncoderGraph(nn.Module):
     """A BERT or ALBERT classifier as one flat graph: token ids and mask in, logits out."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, type_separator: int | None = None) -> None:
         """Take over the weights of a transformers `...ForSequenceClassification` in evaluation mode.
+
+        Args:
+            model: The classifier.
+            type_separator: Of a model for pairs whose tokens have types (netral.model_folder.ServingText); None gives all type 0.
 
         Raises:
             ValueError: The architecture is not one that :func:`supports` names.
@@ -103,8 +107,11 @@ class EncoderGraph(nn.Module):
         base = getattr(model, config.model_type)
         embeddings = base.embeddings
         self.words = embeddings.word_embeddings
-        # Sentences come alone, so every token has type 0.
-        self.places = nn.Parameter(embeddings.position_embeddings.weight.data + embeddings.token_type_embeddings.weight.data[0])
+        # Sentences come alone, so every token has type 0; in a pair those of the second sentence get the difference to type 1 added.
+        types = embeddings.token_type_embeddings.weight.data
+        self.places = nn.Parameter(embeddings.position_embeddings.weight.data + types[0])
+        self.type_separator = type_separator
+        self.second = nn.Parameter(types[1] - types[0]) if type_separator is not None else None
         self.embedding_norm = embeddings.LayerNorm
         albert = config.model_type == "albert"
         self.widen = base.encoder.embedding_hidden_mapping_in if albert else nn.Identity()
@@ -114,7 +121,10 @@ class EncoderGraph(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return logits of shape (batch, labels) for integer tensors of shape (batch, length)."""
-        x = self.widen(self.embedding_norm(self.words(input_ids) + self.places[: input_ids.shape[1]]))
+        x = self.words(input_ids) + self.places[: input_ids.shape[1]]
+        if self.second is not None and self.type_separator is not None:
+            x = x + token_types(input_ids, self.type_separator)[..., None].to(x.dtype) * self.second
+        x = self.widen(self.embedding_norm(x))
         # Large enough to vanish in a softmax, small enough for every float type: -inf would turn a row of padding into NaN.
         mask = ((1 - attention_mask[:, None, None, :]) * -10000.0).to(x.dtype)
         last = len(self.layers) - 1
@@ -122,6 +132,12 @@ class EncoderGraph(nn.Module):
             x = layer(x, mask, index == last)
         logits: Tensor = self.classifier(torch.tanh(self.pooler(x[:, 0])))
         return logits
+
+
+def token_types(input_ids: Tensor, separator: int) -> Tensor:
+    """Return the type of each token of a pair: 0 up to the first separator, 1 behind it."""
+    ends = (input_ids == separator).long()
+    return ((ends.cumsum(1) - ends) > 0).long()
 
 
 class _PackedLinear(nn.Module):

@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 from inference.backends import PRECISIONS, Variant, make_backend
 from inference.backends.onnx import ONNX_FILES
 from inference.backends.openvino import OPENVINO_FILES
+from inference.deciding import make_decider
 from inference.host import allowed_cores
 from inference.parity import EXPORTS, MAX_F1_LOSS, PARITY_FILE, Flip, Parity, f1_pairs, read_parity
 from inference.predictor import Predictor
 from inference.quantise import calibration_rows, quantise
 from inference.scoring import Settling
+from inference.tokenise import Text
 from netral.errors import NetralError
 from netral.io.paths import replacing_folder
 from netral.model_folder import ModelFolder, open_model_folder
@@ -42,7 +44,7 @@ class _Labelled:
 
     path: Path
     ids: list[str]
-    sentences: list[str]
+    sentences: list[Text]
     truth: np.ndarray
 
 
@@ -99,11 +101,15 @@ def _split(data: Path, split: str, folder: ModelFolder) -> _Labelled:
         raise NetralError(
             f"{data}: no prepared data set, {path.name} is missing", "make it with `netral prepare INPUT... --out DIR`, pass it with --data"
         )
-    table = pq.read_table(path, columns=["sentence_id", "sentence", "labels"]).to_pydict()
+    second = ["sentence_2"] if folder.serving.pairs else []
+    if second and second[0] not in pq.read_schema(path).names:
+        raise NetralError(f"{path}: holds no pairs, as the model reads", "pass the data set that it was trained on with --data")
+    table = pq.read_table(path, columns=["sentence_id", "sentence", *second, "labels"]).to_pydict()
     if not table["sentence"]:
         raise NetralError(f"{path}: the split is empty", "label more articles, or change the fractions under `prepare`")
     truth = np.array([[label in names for label in folder.labels] for names in table["labels"]])
-    return _Labelled(path, table["sentence_id"], table["sentence"], truth)
+    texts = list(zip(table["sentence"], table["sentence_2"], strict=True)) if second else table["sentence"]
+    return _Labelled(path, table["sentence_id"], texts, truth)
 
 
 class _Reference:
@@ -114,25 +120,33 @@ class _Reference:
         self.sample = [_half(s) for s in training.sentences[:: max(1, len(training.sentences) // BAND_SENTENCES)]]
         with Predictor(folder.path, backend="torch", precision="fp32", device="cpu") as predictor:
             self.scores, self.given = _scored(predictor, held.sentences)
-            self.logits = predictor.logits(self.sample)
-        decision = folder.decision
-        self.slopes = np.array([decision.calibration[label].slope for label in folder.labels])
-        offsets = np.array([decision.calibration[label].offset for label in folder.labels])
-        thresholds = np.array([decision.thresholds[label] for label in folder.labels]).clip(1e-6, 1 - 1e-6)
-        self.unsure = np.abs(self.logits * self.slopes + offsets - np.log(thresholds / (1 - thresholds))) < _UNSURE
+            self.logits = predictor.logits(self.sample).astype(np.float64)
+            self.shifts = predictor.shifts(self.sample)
+        self.margins = make_decider(folder.decision).margins
+        self.unsure = np.abs(self.margins(self.logits + self.shifts)) < _UNSURE
 
     def band(self, logits: np.ndarray) -> float:
         """Return how close to a threshold a score of a reduced precision is not to be trusted, as a calibrated logit."""
-        moved = np.abs((logits - self.logits) * self.slopes)
+        moved = np.abs(self.margins(logits.astype(np.float64) + self.shifts) - self.margins(self.logits + self.shifts))
         return round(BAND_FACTOR * float((moved[self.unsure] if self.unsure.any() else moved).max()), 3)
 
 
-def _half(sentence: str) -> str:
+def _half(sentence: Text) -> Text:
+    if not isinstance(sentence, str):
+        return _cut_in_half(sentence[0]), _cut_in_half(sentence[1])
+    return _cut_in_half(sentence)
+
+
+def _cut_in_half(sentence: str) -> str:
     words = sentence.split()
     return " ".join(words[: -(-len(words) // 2)])
 
 
-def _scored(predictor: Predictor, sentences: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _shown(sentence: Text) -> str:
+    return sentence if isinstance(sentence, str) else " | ".join(sentence)
+
+
+def _scored(predictor: Predictor, sentences: Sequence[Text]) -> tuple[np.ndarray, np.ndarray]:
     found = predictor.predict(sentences)
     scores = np.array([[p.scores[label] for label in predictor.labels] for p in found])
     return scores, np.array([[label in p.labels for label in predictor.labels] for p in found])
@@ -188,7 +202,7 @@ def write_onnx(folder: ModelFolder, path: Path) -> Any:
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            EncoderGraph(model).eval(),
+            EncoderGraph(model, folder.serving.type_separator).eval(),
             (ids, mask),
             str(path),
             input_names=["input_ids", "attention_mask"],
@@ -216,11 +230,11 @@ def _compare(folder: ModelFolder, variant: Variant, reference: _Reference, work:
     flips = [
         Flip(
             sentence_id=held.ids[i],
-            sentence=held.sentences[i],
+            sentence=_shown(held.sentences[i]),
             label=folder.labels[k],
             before=float(reference.scores[i, k]),
             after=float(scores[i, k]),
-            threshold=folder.decision.thresholds[folder.labels[k]],
+            threshold=folder.decision.thresholds.get(folder.labels[k]),
         )
         for i, k in np.argwhere(given != reference.given).tolist()
     ]
@@ -264,9 +278,8 @@ def _refused(variant: Variant, folder: ModelFolder, tries: Sequence[Parity]) -> 
         f"{variant} fails the parity gate on {best.sentences} sentences of {best.data}, so nothing was kept: {'; '.join(best.problems)}"
     ]
     for flip in best.flips[:20]:
-        lines.append(
-            f"  {flip.label} {flip.before:.3f} -> {flip.after:.3f} (threshold {flip.threshold:.3f}) {flip.sentence_id}: {flip.sentence}"
-        )
+        edge = "" if flip.threshold is None else f" (threshold {flip.threshold:.3f})"
+        lines.append(f"  {flip.label} {flip.before:.3f} -> {flip.after:.3f}{edge} {flip.sentence_id}: {flip.sentence}")
     if len(best.flips) > 20:
         lines.append(f"  and {len(best.flips) - 20} more")
     other = {

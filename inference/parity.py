@@ -27,7 +27,7 @@ class Flip(BaseModel):
     label: str
     before: float
     after: float
-    threshold: float
+    threshold: float | None
 
 
 class Parity(BaseModel):

@@ -9,24 +9,22 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from inference.backends import Backend, Variant, make_backend
 from inference.cache import ScoreCache
 from inference.choose import Choice, choose_variant
+from inference.deciding import SCORE_DECIMALS, make_decider
 from inference.host import allowed_cores
+from inference.lexical import Shifts
 from inference.parity import EXPORTS, read_parity
 from inference.scoring import Scorer, Settling
+from inference.tokenise import Text, Tokeniser
 from netral.errors import NetralError
 from netral.model_folder import ModelFolder, open_model_folder
 from netral.progress import Progress
 from netral.records import Failure, Prediction
-from netral.text import model_text
 
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
-# A sentence longer than the model reads is cut into windows that share this many tokens, about a sentence of news, so that a phrase
-# that one window cuts stands whole in the next.
-WINDOW_OVERLAP = 32
 # Distinct sentences whose scores are remembered within a run: 50 MB more after 20,000 crawled articles than after 1,000.
 _REMEMBERED = 100_000
 
@@ -56,10 +54,11 @@ class PredictorStats:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Sentences read ahead: their texts as the model sees them, and for each new text its rows of token ids."""
+    """Sentences read ahead: their texts as the model sees them, for each new text its rows of token ids, and those that were cut."""
 
     texts: list[str]
     rows: dict[str, list[list[int]]]
+    cut: set[str]
 
 
 def settling_of(folder: ModelFolder, variant: Variant, device: str, streams: int) -> Settling | None:
@@ -69,13 +68,6 @@ def settling_of(folder: ModelFolder, variant: Variant, device: str, streams: int
         return None
     export = folder.path / EXPORTS / str(variant)
     return Settling(parity.band, lambda: make_backend(folder, Variant(variant.backend, "fp32"), device, streams, export=export))
-
-
-def _load_tokenizer(path: Path) -> Tokenizer:
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the tokenizers library raises bare exceptions
-        raise NetralError(f"{path}: no tokenizer can be read ({error})", "copy the model folder again, or train it again") from None
 
 
 class Predictor:
@@ -121,9 +113,7 @@ class Predictor:
             NetralError: The folder is missing, foreign or damaged, or the backend is not available.
         """
         self.folder = open_model_folder(Path(model) if model is not None else DEFAULT_MODEL)
-        self._tokenizer = _load_tokenizer(self.folder.path / "tokenizer.json")
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._tokeniser = Tokeniser(self.folder)
         streams = streams or allowed_cores()
         self.choice: Choice | None = None
         if isinstance(backend, str):
@@ -139,7 +129,8 @@ class Predictor:
         self._ahead = ThreadPoolExecutor(1, "netral-tokenise")
         self._window = window
         self._remembered: OrderedDict[str, np.ndarray] = OrderedDict()
-        self._thresholds = np.array([self.folder.decision.thresholds[name] for name in self.labels])
+        self._decider = make_decider(self.folder.decision)
+        self._shifts = Shifts(self.folder)
 
     def __enter__(self) -> "Predictor":
         """Return itself."""
@@ -161,11 +152,17 @@ class Predictor:
         """Label names in the order of the model's outputs."""
         return self.folder.labels
 
-    def predict(self, sentences: Sequence[str], *, progress: bool = False) -> list[Prediction]:
-        """Return one prediction for each sentence, in order; with ``progress`` show a bar.
+    @property
+    def pairs(self) -> bool:
+        """Whether the model reads pairs: everything asked of it is then a tuple of two sentences."""
+        return self.folder.serving.pairs
+
+    def predict(self, sentences: Sequence[Text], *, progress: bool = False) -> list[Prediction]:
+        """Return one prediction for each sentence (of a model for pairs: for each tuple of two), in order; with ``progress`` show a bar.
 
         Raises:
-            NetralError: The backend failed on a sentence even when it was scored alone.
+            NetralError: The backend failed on a sentence even when it was scored alone, or a pair is asked of a model for single
+                sentences or the other way round.
         """
         if not progress:
             return list(self.stream(sentences))
@@ -176,7 +173,7 @@ class Predictor:
                 bar.advance(1)
         return found
 
-    def stream(self, sentences: Iterable[str]) -> Iterator[Prediction]:
+    def stream(self, sentences: Iterable[Text]) -> Iterator[Prediction]:
         """Yield one prediction for each sentence, in order, holding two windows of sentences in memory.
 
         The next window is read and tokenised, in a thread of its own, while one is computed.
@@ -191,7 +188,7 @@ class Predictor:
                 )
             yield found
 
-    def attempt(self, sentences: Iterable[str]) -> Iterator[Prediction | Failure]:
+    def attempt(self, sentences: Iterable[Text]) -> Iterator[Prediction | Failure]:
         """Yield like :meth:`stream`, but a Failure in the place of a sentence that cannot be scored."""
         iterator = iter(sentences)
         ahead = self._ahead.submit(self._read, iterator)
@@ -199,39 +196,29 @@ class Predictor:
             ahead = self._ahead.submit(self._read, iterator)
             yield from self._predicted(window)
 
-    def logits(self, sentences: Sequence[str]) -> np.ndarray:
-        """Return the model's raw logits, shape (sentences, labels), float32, before calibration.
+    def logits(self, sentences: Sequence[Text]) -> np.ndarray:
+        """Return the encoder's raw logits, shape (sentences, labels), float32, as plain transformers gives them.
 
-        A sentence longer than the model reads has the largest logits of its windows.
+        A sentence longer than the model reads has the largest logits of its windows, in a choice their mean.
         """
-        rows = self._encoded([model_text(s) for s in sentences])
+        rows, _ = self._tokeniser.rows([self._tokeniser.key(s) for s in sentences])
         scored = self._scorer.logits([row for each in rows for row in each])
-        edges = np.cumsum([0, *map(len, rows)])
-        if not len(rows):
+        if not rows:
             return np.empty((0, len(self.labels)), dtype=np.float32)
-        return np.asarray(np.maximum.reduceat(scored, edges[:-1]))
+        return np.stack([self._decider.merged(each) for each in np.split(scored, np.cumsum([len(each) for each in rows])[:-1])])
 
-    def _read(self, sentences: Iterator[str]) -> _Window | None:
+    def shifts(self, sentences: Sequence[Text]) -> np.ndarray:
+        """Return what the words add to the logits before calibration, shape (sentences, labels); zeros for a model without them."""
+        return self._shifts([self._tokeniser.key(sentence) for sentence in sentences])
+
+    def _read(self, sentences: Iterator[Text]) -> _Window | None:
         """Take the next window from the source and tokenise what was not scored before."""
-        texts = [model_text(sentence) for sentence in islice(sentences, self._window)]
+        texts = [self._tokeniser.key(sentence) for sentence in islice(sentences, self._window)]
         if not texts:
             return None
         new = list(dict.fromkeys(texts))
-        return _Window(texts, dict(zip(new, self._encoded(new), strict=True)))
-
-    def _encoded(self, texts: list[str]) -> list[list[list[int]]]:
-        """Tokenise; each text becomes one row of ids, or windows where it has more than the model reads."""
-        return [self._cut(encoding.ids) for encoding in self._tokenizer.encode_batch(texts)]
-
-    def _cut(self, ids: list[int]) -> list[list[int]]:
-        limit = self.folder.serving.max_length
-        if len(ids) <= limit:
-            return [ids]
-        first, inner, last = ids[0], ids[1:-1], ids[-1]
-        size = limit - 2
-        step = max(1, size - WINDOW_OVERLAP)
-        begins = range(0, max(len(inner) - size + step, 1), step)
-        return [[first, *inner[begin : begin + size], last] for begin in begins]
+        rows, cut = self._tokeniser.rows(new)
+        return _Window(texts, dict(zip(new, rows, strict=True)), cut)
 
     def _predicted(self, window: _Window) -> Iterator[Prediction | Failure]:
         self.stats.sentences += len(window.texts)
@@ -242,9 +229,9 @@ class Predictor:
                 yield score
                 continue
             yield Prediction(
-                labels=tuple(name for name, yes in zip(self.labels, score >= self._thresholds, strict=True) if yes),
+                labels=tuple(name for name, yes in zip(self.labels, self._decider.given(score), strict=True) if yes),
                 scores=dict(zip(self.labels, map(float, score), strict=True)),
-                truncated=len(window.rows[text]) > 1,
+                truncated=text in window.cut,
             )
 
     def _scores(self, window: _Window) -> dict[str, np.ndarray | Failure]:
@@ -272,14 +259,15 @@ class Predictor:
 
     def _computed(self, texts: list[str], rows: dict[str, list[list[int]]]) -> dict[str, np.ndarray | Failure]:
         flat = [row for text in texts for row in rows[text]]
-        scores, problems = self._scorer.scores(flat)
+        shifts = np.repeat(self._shifts(texts), [len(rows[text]) for text in texts], axis=0)
+        scores, problems = self._scorer.scores(flat, shifts)
         found: dict[str, np.ndarray | Failure] = {}
         begin = 0
         for text in texts:
             end = begin + len(rows[text])
             failed = next((problems[row] for row in range(begin, end) if row in problems), None)
-            # A label that one window shows is the sentence's.
-            found[text] = Failure("backend_failed", failed) if failed else scores[begin:end].max(axis=0)
+            merged = np.round(self._decider.merged(scores[begin:end]), SCORE_DECIMALS)
+            found[text] = Failure("backend_failed", failed) if failed else merged
             self.stats.windows += end - begin if end - begin > 1 else 0
             self.stats.failures += failed is not None
             begin = end

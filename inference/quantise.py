@@ -11,26 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from inference.batching import padded_length
+from inference.tokenise import Text, Tokeniser
 from netral.model_folder import ModelFolder
-from netral.text import model_text
 
 # As many as nncf takes of a data set by default; with them the embedded model passed the gate.
 CALIBRATION_SENTENCES = 300
 Rows = list[dict[str, np.ndarray]]
 
 
-def calibration_rows(folder: ModelFolder, sentences: Sequence[str]) -> Rows:
+def calibration_rows(folder: ModelFolder, sentences: Sequence[Text]) -> Rows:
     """Tokenise evenly spread sentences, each a batch of its own with the padding that it has in a run."""
-    tokenizer = Tokenizer.from_file(str(folder.path / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
+    tokeniser = Tokeniser(folder)
     step = max(1, len(sentences) // CALIBRATION_SENTENCES)
     rows = []
-    for encoding in tokenizer.encode_batch([model_text(s) for s in sentences[::step][:CALIBRATION_SENTENCES]]):
-        ids = encoding.ids[: folder.serving.max_length // 8 * 8]
+    for ids, *_ in tokeniser.rows([tokeniser.key(s) for s in sentences[::step][:CALIBRATION_SENTENCES]])[0]:
+        ids = ids[: folder.serving.max_length // 8 * 8]
         length = padded_length(len(ids))
         input_ids = np.full((1, length), folder.pad_id, dtype=np.int64)
         attention_mask = np.zeros((1, length), dtype=np.int64)

@@ -9,9 +9,10 @@ from typing import Any
 
 from inference.citing import cited_alone, names_a_regulation, with_citations
 from inference.predictor import Predictor
+from inference.tokenise import Text
 from netral.io.columns import ReadReport
 from netral.io.readers import Row
-from netral.records import Article, Drop, Failure, Prediction, Reject, Sentence
+from netral.records import SECOND, Article, Drop, Failure, Prediction, Reject, Sentence
 from netral.text import TextStage, no_sentences
 
 REGULATION = "regulation_reference"
@@ -150,11 +151,11 @@ def to_labels(items: Iterable[Item], predictor: Predictor, tally: Tally) -> Iter
     """
     pending: deque[Item] = deque()
 
-    def texts() -> Iterator[str]:
-        for item in items:
+    def texts() -> Iterator[Text]:
+        for item in map(_whole_pair, items) if predictor.pairs else items:
             pending.append(item)
             if isinstance(item, Sentence):
-                yield item.text
+                yield (item.text, item.meta[SECOND]) if predictor.pairs else item.text
 
     answers = iter(predictor.attempt(texts()))
     while True:
@@ -183,6 +184,13 @@ def to_labels(items: Iterable[Item], predictor: Predictor, tally: Tally) -> Iter
             tally.compare(sentence, REGULATION in answer.labels)
         tally.citations += len(sentence.citations)
         yield sentence, answer
+
+
+def _whole_pair(item: Item) -> Item:
+    """Reject a sentence without a second one, which a model for pairs cannot judge."""
+    if isinstance(item, Reject) or (isinstance(item.meta.get(SECOND), str) and item.meta[SECOND].strip()):
+        return item
+    return Reject(item.file, item.row, "missing_field", f"no text in `{SECOND}`; the model reads pairs of sentences", item.sentence_id)
 
 
 def scoring_stats(predictor: Predictor) -> dict[str, int]:

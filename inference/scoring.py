@@ -9,6 +9,7 @@ import numpy as np
 
 from inference.backends import Backend
 from inference.batching import Batch, make_batches
+from inference.deciding import make_decider
 from netral.errors import NetralError
 from netral.model_folder import ModelFolder
 
@@ -21,15 +22,13 @@ class Settling:
     """How a reduced precision keeps the decisions of fp32: sentences too close to a threshold are computed again in fp32.
 
     Attributes:
-        band: How close, in units of the calibrated logit. Measured at export: what the precision moves scores by (parity.json).
+        band: How close, in units of the calibrated logit; in a choice, how close to the next label. Measured at export: what the
+            precision moves scores by (parity.json).
         exact: Loads the fp32 backend; called when the first sentence needs it.
     """
 
     band: float
     exact: Callable[[], Backend]
-
-
-SCORE_DECIMALS = 3
 
 
 class Scorer:
@@ -52,11 +51,7 @@ class Scorer:
         self._batch_tokens = backend.fixed_tokens or batch_tokens
         self._pool = ThreadPoolExecutor(streams, "netral-score") if streams > 1 else None
         self._succeeded = False
-        decision = folder.decision
-        self._slopes = np.array([decision.calibration[name].slope for name in decision.labels])
-        self._offsets = np.array([decision.calibration[name].offset for name in decision.labels])
-        thresholds = np.array([decision.thresholds[name] for name in decision.labels]).clip(1e-6, 1 - 1e-6)
-        self._edges = np.log(thresholds / (1 - thresholds))
+        self._decider = make_decider(folder.decision)
 
     def close(self) -> None:
         """End the threads."""
@@ -76,46 +71,41 @@ class Scorer:
             raise NetralError(f"the {self._backend.name} backend failed: {next(iter(problems.values()))}", "try another --backend")
         return found
 
-    def scores(self, rows: list[list[int]]) -> tuple[np.ndarray, dict[int, str]]:
+    def scores(self, rows: list[list[int]], shifts: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
         """Return calibrated probabilities rounded to three decimals, and what went wrong for rows that could not be computed.
 
+        ``shifts``, of shape (rows, labels), is added to the logits: what the words say (inference/lexical.py).
         A score whose rounding could go either way within the noise of the arithmetic is taken from the row computed
         alone; every other score rounds the same from any batch. In a reduced precision, a row with a score near a threshold
         is computed again in fp32.
         """
         found, problems = self._logits(rows)
-        logits = found.astype(np.float64)
-        scores = self._rounded(logits)
+        logits = found.astype(np.float64) + shifts
+        scores = self._decider.scores(logits)
         if self._backend.noise:
-            low, high = self._rounded(logits - self._backend.noise), self._rounded(logits + self._backend.noise)
+            low, high = self._decider.bounds(logits, self._backend.noise)
             doubtful = [row for row in np.flatnonzero((low != high).any(axis=1)).tolist() if row not in problems]
             alone, failed = self._logits([rows[row] for row in doubtful], batch_tokens=1)
             problems.update({doubtful[index]: problem for index, problem in failed.items()})
             # Columns that are not in doubt keep their value: rounding them again could only restore it.
-            settled = self._rounded(alone.astype(np.float64))
+            settled = self._decider.scores(alone.astype(np.float64) + shifts[doubtful])
             scores[doubtful] = np.where(low[doubtful] != high[doubtful], settled, scores[doubtful])
         if self._settling:
-            near = np.abs(self._calibrated(logits) - self._edges) <= self._settling.band
+            near = np.abs(self._decider.margins(logits)) <= self._settling.band
             close = [row for row in np.flatnonzero(near.any(axis=1)).tolist() if row not in problems]
-            scores[close] = self._in_fp32([rows[row] for row in close], self._settling)
+            scores[close] = self._in_fp32([rows[row] for row in close], shifts[close], self._settling)
         return scores, problems
 
-    def _in_fp32(self, rows: list[list[int]], settling: Settling) -> np.ndarray:
+    def _in_fp32(self, rows: list[list[int]], shifts: np.ndarray, settling: Settling) -> np.ndarray:
         if not rows:
             return np.empty((0, len(self._folder.labels)))
         if self._exact is None:
             self._exact = Scorer(self._folder, settling.exact(), self._batch_tokens, self._streams, self._stats)
         self._stats.settled += len(rows)
-        scores, problems = self._exact.scores(rows)
+        scores, problems = self._exact.scores(rows, shifts)
         if problems:
             raise NetralError(f"the {self._backend.name} backend failed in fp32: {next(iter(problems.values()))}", "try another --backend")
         return scores
-
-    def _calibrated(self, logits: np.ndarray) -> np.ndarray:
-        return np.asarray(np.clip(logits * self._slopes + self._offsets, -60, 60))
-
-    def _rounded(self, logits: np.ndarray) -> np.ndarray:
-        return np.asarray(np.round(1 / (1 + np.exp(-self._calibrated(logits))), SCORE_DECIMALS))
 
     def _logits(self, rows: list[list[int]], batch_tokens: int | None = None) -> tuple[np.ndarray, dict[int, str]]:
         out = np.zeros((len(rows), len(self._folder.labels)), dtype=np.float32)

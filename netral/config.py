@@ -13,11 +13,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from netral.errors import NetralError
-from netral.labels import LABELS
+from netral.labels import LABELS, label_names
 
 EMBEDDED = "embedded"
-ReadField = Literal["text", "title", "url", "date", "author", "category", "outlet", "crawled_at"]
+ReadField = Literal["text", "title", "url", "date", "author", "category", "outlet", "crawled_at", "sentence", "sentence_2"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class _Section(BaseModel):
@@ -37,12 +38,22 @@ class ReadSettings(_Section):
     max_sentence_chars: int = Field(default=100_000, gt=0)
     language: Literal["id", "any"] = "id"
     columns: dict[ReadField, str] = {}
+    header: list[str] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> "ReadSettings":
+        if self.header and len(set(self.header)) != len(self.header):
+            raise ValueError("header: the columns must differ from each other")
+        return self
 
 
 class PrepareSettings(_Section):
     """How labelled sentences become a partitioned data set."""
 
     gold: str | None = None
+    label_field: str = "label"
+    splits: dict[Literal["train", "validation", "test"], str] = {}
+    train_only: str | None = None
     train: Fraction = 0.6
     validation: Fraction = 0.15
     test: Fraction = 0.25
@@ -64,6 +75,7 @@ class ModelSettings(_Section):
     max_length: int = Field(default=192, ge=8)
     layers: int | None = Field(default=None, ge=1)
     pooling: Literal["cls", "mean"] = "cls"
+    lexical: bool = False
     dropout: Fraction = 0.1
 
 
@@ -81,18 +93,68 @@ class TrainSettings(_Section):
     pos_weight: Literal["none", "sqrt", "balanced"] = "sqrt"
     max_pos_weight: float = Field(default=10.0, ge=1)
     early_stopping_patience: int | None = Field(default=3, ge=1)
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    loss: Literal["bce", "focal", "asymmetric"] = "bce"
+    precision: Precision = "auto"
+    compile: bool = False
     save_dtype: Literal["fp32", "fp16"] = "fp32"
     freeze_embeddings: bool = False
+    seed: int = 13
+
+
+class PretrainSettings(_Section):
+    """How an encoder's masked-language-model pre-training goes on."""
+
+    length: int = Field(default=128, ge=8)
+    steps: int = Field(default=10_000, ge=1)
+    head_steps: int = Field(default=500, ge=0)
+    batch_size: int = Field(default=32, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    warmup: Fraction = 0.06
+    weight_decay: float = Field(default=0.01, ge=0)
+    dropout: Fraction = 0.0
+    mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    whole_words: bool = True
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    held_out_sequences: int = Field(default=512, ge=1)
+    checkpoint_every: int = Field(default=500, ge=1)
+    precision: Precision = "auto"
+    compile: bool = False
+    save_dtype: Literal["fp32", "fp16"] = "fp32"
+    seed: int = 13
+
+    @model_validator(mode="after")
+    def _head_comes_first(self) -> "PretrainSettings":
+        if self.head_steps >= self.steps:
+            raise ValueError("head_steps must be fewer than steps")
+        return self
+
+
+class DistillSettings(_Section):
+    """Which unlabelled sentences a student learns from, and how its teachers' answers are joined."""
+
+    pool: int = Field(default=50_000, ge=1)
+    sentences: int = Field(default=20_000, ge=1)
+    focus: Fraction = 0.5
+    focus_from: Fraction = 0.1
+    average: Literal["probabilities", "logits"] = "probabilities"
+    gold_weight: float = Field(default=1.0, gt=0)
     seed: int = 13
 
 
 class DecisionSettings(_Section):
     """How logits become probabilities and labels."""
 
+    folds: int = Field(default=0, ge=0)
     calibration: Literal["platt", "none"] = "platt"
     no_label_share: float | None = Field(default=0.8, gt=0, lt=1)
     bootstrap_samples: int = Field(default=500, ge=1)
+
+    @model_validator(mode="after")
+    def _folds_are_several(self) -> "DecisionSettings":
+        if self.folds == 1:
+            raise ValueError("folds must be 0 or at least 2")
+        return self
 
 
 class EvaluateSettings(_Section):
@@ -118,6 +180,67 @@ class DedupSettings(_Section):
     containment: Annotated[float, Field(gt=0, le=1)] = 0.55
 
 
+class Range(_Section):
+    """Numbers to search through; whole numbers where both ends are."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("low must be below high, and above 0 with log: true")
+        return self
+
+
+_SPACE: dict[str, Range | list[int | float | str | bool | None]] = {
+    "train.learning_rate": Range(low=2e-5, high=3e-4, log=True),
+    "train.layer_decay": Range(low=0.8, high=1.0),
+    "train.epochs": Range(low=4, high=12),
+    "train.batch_size": [8, 16, 32],
+    "train.pos_weight": ["none", "sqrt", "balanced"],
+}
+
+
+class SearchSettings(_Section):
+    """What `netral search` tries, and what it judges by. It never reads the test split."""
+
+    scored_on: Literal["folds", "validation"] = "folds"
+    folds: int = Field(default=3, ge=2)
+    seed: int = 13
+    space: dict[str, Range | list[int | float | str | bool | None]] = Field(default=_SPACE, min_length=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> "SearchSettings":
+        known = [f"{name}.{key}" for name, model in (("model", ModelSettings), ("train", TrainSettings)) for key in model.model_fields]
+        for key, values in self.space.items():
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+                raise ValueError(f"space: {key} is no setting of model or train; did you mean {near}?")
+            if isinstance(values, list) and not values:
+                raise ValueError(f"space: {key} names no value")
+        return self
+
+
+class AnnotateSettings(_Section):
+    """What is given to annotators, and how many sentences around it they see."""
+
+    random: Fraction = 0.3
+    uncertainty: Fraction = 0.3
+    disagreement: Fraction = 0.2
+    diversity: Fraction = 0.2
+    context: int = Field(default=2, ge=0)
+    folds: int = Field(default=5, ge=2)
+    seed: int = 13
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> "AnnotateSettings":
+        if abs(self.random + self.uncertainty + self.disagreement + self.diversity - 1) > 1e-6:
+            raise ValueError("random, uncertainty, disagreement and diversity must add up to 1")
+        return self
+
+
 class RaySettings(_Section):
     """What `--engine ray` asks a cluster for; batches are those of ``label``. None of these changes a row of the output."""
 
@@ -130,23 +253,49 @@ class RaySettings(_Section):
 class Config(_Section):
     """Everything that can be set, with its default."""
 
-    labels: list[str] = Field(default=list(LABELS), min_length=1)
+    labels: list[str] | dict[str, list[str]] = Field(default=list(LABELS), min_length=1)
+    task: Literal["multi_label", "single_label"] = "multi_label"
+    pairs: bool = False
     text: TextSettings = TextSettings()
     read: ReadSettings = ReadSettings()
     prepare: PrepareSettings = PrepareSettings()
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    distill: DistillSettings = DistillSettings()
     decision: DecisionSettings = DecisionSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     label: LabelSettings = LabelSettings()
     dedup: DedupSettings = DedupSettings()
+    search: SearchSettings = SearchSettings()
+    annotate: AnnotateSettings = AnnotateSettings()
     ray: RaySettings = RaySettings()
 
     @model_validator(mode="after")
     def _labels_differ(self) -> "Config":
-        if len(set(self.labels)) != len(self.labels):
+        if len(set(self.label_names)) != len(self.label_names):
             raise ValueError("labels must differ from each other")
+        if isinstance(self.labels, dict) and self.task != "single_label":
+            raise ValueError("labels: a mapping of aspects to values needs task: single_label (one value of each aspect)")
+        if any(len(choice) < 2 for choice in self.choices.values()):
+            raise ValueError("labels: task: single_label needs at least two to choose from")
+        if self.model.lexical and (self.choices or self.pairs):
+            raise ValueError("model.lexical: true is for labels that do not exclude each other, of single sentences")
         return self
+
+    @property
+    def label_names(self) -> list[str]:
+        """The name of each output of the model, in order."""
+        return label_names(self.labels)
+
+    @property
+    def choices(self) -> dict[str, list[str]]:
+        """The outputs of which exactly one holds, by aspect (named "" where there are none); empty for multi-label."""
+        if self.task == "multi_label":
+            return {}
+        if isinstance(self.labels, dict):
+            return {aspect: label_names({aspect: values}) for aspect, values in self.labels.items()}
+        return {"": list(self.labels)}
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -230,7 +379,7 @@ def _read(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     parent = (path.parent / str(base)).resolve()
     if parent in chain or parent == path.resolve():
         raise NetralError(f"{path}: extends itself through {base}", "remove one of the `extends` lines")
-    return _merge(_read(parent, (*chain, path.resolve())), data)
+    return merge_settings(_read(parent, (*chain, path.resolve())), data)
 
 
 def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
@@ -242,23 +391,58 @@ def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
         model["encoder"] = str((folder / model["encoder"]).resolve())
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+# Mappings that a file states as a whole: with keys of the file that it extends they would be another label set or search space.
+_WHOLE = ("labels", "space", "splits")
+
+
+def merge_settings(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of ``base`` with those of ``over`` in their place."""
     out = dict(base)
     for key, value in over.items():
-        out[key] = _merge(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+        both = isinstance(value, dict) and isinstance(out.get(key), dict) and key not in _WHOLE
+        out[key] = merge_settings(out[key], value) if both else value
+    return out
+
+
+def parse_override(item: str) -> tuple[str, Any]:
+    """Split ``section.key=value`` into key and value.
+
+    Raises:
+        NetralError: It is not of that form, or the value is not YAML.
+
+    >>> parse_override("train.epochs=3")
+    ('train.epochs', 3)
+    """
+    key, equals, value = item.partition("=")
+    if not equals or not key:
+        raise NetralError(f"--set {item}: not of the form section.key=value", "for example --set train.epochs=3")
+    return key, parse_yaml(value, f"--set {item}")
+
+
+def nested(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return dotted keys as sections.
+
+    >>> nested({"train.epochs": 3, "train.seed": 1, "task": "multi_label"})
+    {'train': {'epochs': 3, 'seed': 1}, 'task': 'multi_label'}
+    """
+    out: dict[str, Any] = {}
+    for key, value in settings.items():
+        *sections, last = key.split(".")
+        inner = out
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[last] = value
     return out
 
 
 def _override(data: dict[str, Any], item: str) -> None:
-    key, equals, value = item.partition("=")
-    if not equals or not key:
-        raise NetralError(f"--set {item}: not of the form section.key=value", "for example --set train.epochs=3")
+    key, value = parse_override(item)
     *sections, last = key.split(".")
     for section in sections:
         data = data.setdefault(section, {})
         if not isinstance(data, dict):
             raise NetralError(f"--set {item}: {section} is no section", "see `netral config show`")
-    data[last] = parse_yaml(value, f"--set {item}")
+    data[last] = value
 
 
 def _explain(error: ValidationError) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from netral.config import TextSettings
 from netral.errors import NetralError
@@ -13,6 +13,7 @@ from netral.provenance import file_digest, folder_digest
 
 DECISION_FILE = "decision.json"
 TEXT_FILE = "text.json"
+LEXICAL_FILE = "lexical.safetensors"
 _NEEDED = ("config.json", "tokenizer.json", DECISION_FILE, TEXT_FILE)
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 # What decides a score. The card and run.json may change without making another model of it.
@@ -21,11 +22,20 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Calibration(BaseModel):
-    """Platt scaling of one label: probability = sigmoid(slope * logit + offset)."""
+    """Platt scaling of one label: probability = sigmoid(slope * (logit + lexical * words) + offset).
+
+    ``words`` is what the linear model of words says, where the folder holds one (inference/lexical.py). In a choice all labels share one
+    slope, the inverse of the temperature, and the probability is the softmax.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     slope: float = 1.0
     offset: float = 0.0
+    lexical: float = 0.0
+
+    @model_serializer(mode="wrap")
+    def _lean(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(serialise(self), {"lexical": 0.0})
 
 
 class Decision(BaseModel):
@@ -33,15 +43,19 @@ class Decision(BaseModel):
 
     Attributes:
         labels: Label names in the order of the model's outputs.
+        choices: Labels of which exactly one is given, the likeliest by the softmax over them; by aspect, "" where there are none. Empty
+            for multi-label, and left out of the file.
         calibration: Platt scaling per label.
-        thresholds: A label is given when its calibrated probability, rounded to three decimals, reaches this.
-        review: Per label, the lowest and highest score between which a person should look; labels without one are left out.
+        thresholds: A label is given when its calibrated probability, rounded to three decimals, reaches this. Empty for choices.
+        review: Per label, the lowest and highest score between which a person should look; labels without one are left out. Where no
+            label has one, left out of the file.
         chosen_on: The split, number of sentences and positives that the values were chosen on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     schema_version: Literal[1] = 1
     labels: list[str]
+    choices: dict[str, list[str]] = {}
     calibration: dict[str, Calibration]
     thresholds: dict[str, float]
     review: dict[str, tuple[float, float]] = {}
@@ -50,20 +64,56 @@ class Decision(BaseModel):
     @model_validator(mode="after")
     def _complete(self) -> "Decision":
         for name, values in (("calibration", self.calibration), ("thresholds", self.thresholds)):
-            if set(values) != set(self.labels):
-                raise ValueError(f"{name} must hold exactly the labels {', '.join(self.labels)}")
+            wanted = set() if self.choices and name == "thresholds" else set(self.labels)
+            if set(values) != wanted:
+                raise ValueError(f"{name} must hold exactly the labels {', '.join(self.labels)}" if wanted else f"{name} must be empty")
+        if self.choices and [name for choice in self.choices.values() for name in choice] != self.labels:
+            raise ValueError("choices must hold each label once, in order")
         if not set(self.review) <= set(self.labels):
             raise ValueError("review must hold no other labels than those of the model")
         return self
 
+    @model_serializer(mode="wrap")
+    def _lean(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(serialise(self), {"choices": {}, "review": {}})
+
+    @property
+    def uses_words(self) -> bool:
+        """Whether a linear model of words stands beside the encoder."""
+        return any(each.lexical for each in self.calibration.values())
+
+    @property
+    def problem_type(self) -> str:
+        """What transformers calls the task."""
+        return "single_label_classification" if len(self.choices) == 1 else "multi_label_classification"
+
 
 class ServingText(BaseModel):
-    """How text is prepared for this model: cleaning settings, and tokens read of a sentence."""
+    """How text is prepared for this model.
+
+    Attributes:
+        max_length: Tokens read of a sentence, or of a pair.
+        text: Cleaning settings.
+        pairs: The model reads pairs of sentences.
+        type_separator: Id of the token behind whose first occurrence tokens have type 1, as BERT's tokenizer marks the second sentence of
+            a pair; None where all tokens have type 0. Derived from the ids, so that backends take ids and mask alone.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     schema_version: Literal[1] = 1
     max_length: int = Field(ge=8)
     text: TextSettings = TextSettings()
+    pairs: bool = False
+    type_separator: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _lean(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(serialise(self), {"pairs": False, "type_separator": None})
+
+
+def _without_defaults(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was added for other tasks, so that the files of a plain multi-label model stay what they were."""
+    return {key: value for key, value in data.items() if key not in defaults or value != defaults[key]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +162,9 @@ def open_model_folder(path: Path) -> ModelFolder:
     decision = _parse(Decision, path / DECISION_FILE)
     serving = _parse(ServingText, path / TEXT_FILE)
     _check_labels(path, config, decision)
-    for weights in _weight_files(path):
+    if decision.uses_words and not (path / LEXICAL_FILE).is_file():
+        raise NetralError(f"{path}: {LEXICAL_FILE} is missing, which {DECISION_FILE} asks for", "copy the whole folder again")
+    for weights in (*_weight_files(path), *([path / LEXICAL_FILE] if decision.uses_words else [])):
         _check_safetensors(weights)
     pad_id = config.get("pad_token_id")
     if not isinstance(pad_id, int):
@@ -147,8 +199,8 @@ def _check_labels(path: Path, config: dict[str, Any], decision: Decision) -> Non
             f"{path}: config.json names the labels {names}, {DECISION_FILE} {decision.labels}",
             "the two files come from different models; train again or copy the whole folder",
         )
-    if config.get("problem_type") != "multi_label_classification":
-        raise NetralError(f"{path / 'config.json'}: problem_type is not multi_label_classification", "fine-tune it with `netral train`")
+    if config.get("problem_type") != decision.problem_type:
+        raise NetralError(f"{path / 'config.json'}: problem_type is not {decision.problem_type}", "fine-tune it with `netral train`")
 
 
 def _weight_files(path: Path) -> list[Path]:

@@ -8,6 +8,8 @@ CITATION_FIELDS = (
     *("start", "end", "surface", "canonical", "type", "number", "year", "issuer"),
     *("pasal", "ayat", "huruf", "angka", "about", "known", "successor_of", "back_reference"),
 )
+# Where a pair of sentences has its second one: in the record, and in ``Sentence.meta``, so that it is passed through.
+SECOND = "sentence_2"
 
 
 @dataclass(frozen=True, slots=True)

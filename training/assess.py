@@ -16,8 +16,11 @@ from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_folder
 from netral.io.writers import JsonlWriter
 from netral.model_folder import open_model_folder
-from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, libraries, write_json
+from netral.provenance import RUN_FILE, file_digest, fingerprint, folder_digest, is_current, libraries, write_json
+from netral.records import SECOND
 from training.baselines import TfidfBaseline, rule_baseline
+from training.behaviour import load_cases, run_behaviour
+from training.choices import Choices, choice_figures, likeliest, value_columns
 from training.dataset import LabelledSentences, load_split
 from training.metrics import calibration_of, scores_of
 from training.partition import SPLITS
@@ -30,13 +33,25 @@ from training.statistics.predictions import PREDICTIONS_FILE, write_predictions
 _DIGITS = 4
 
 
-def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str = "test", overwrite: bool = False) -> dict[str, Any]:
+def evaluate(
+    model: Path,
+    data: Path,
+    out: Path,
+    config: Config,
+    *,
+    split: str = "test",
+    behaviour: Path | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
     """Evaluate a model folder and write report.json, report.md, errors.jsonl, predictions.parquet and run.json; return the report.
 
+    With ``behaviour``, a folder of cases (docs/behaviour.md), the report also holds their pass rates and failures.
+
     Raises:
-        NetralError: The model or data set is missing or does not fit, or the output exists.
+        NetralError: The model or data set is missing or does not fit, a case is malformed, or the output exists.
     """
     folder = open_model_folder(model)
+    cases = load_cases(behaviour, folder.labels) if behaviour else []
     settings = config.model_dump(include={"evaluate", "decision"}) | {"split": split}
     files = [data / f"{name}.parquet" for name in ("train", "validation", split)]
     if split not in SPLITS:
@@ -45,24 +60,27 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
     if missing:
         raise NetralError(f"{data}: no prepared data set, {missing.name} is missing", "make it with `netral prepare INPUT... --out DIR`")
     inputs = [("model", folder.fingerprint), *((path.name, file_digest(path)) for path in files)]
+    if behaviour:
+        inputs.append(("behaviour", folder_digest(behaviour, ("*.yaml", "*.yml"))))
     wanted = fingerprint("evaluate", settings, inputs)
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / "report.json").read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
-    labels = folder.labels
-    held = load_split(data, split, labels)
+    labels, choices = folder.labels, folder.decision.choices
+    task: dict[str, Any] = {"labels": labels, "choices": choices, "pairs": folder.serving.pairs}
+    held = load_split(data, split, **task)
     predictor = Predictor(model, batch_tokens=config.label.batch_tokens)
-    predictor.predict(held.sentences[:8])  # the first call pays for warming up
+    predictor.predict(held.inputs[:8])  # the first call pays for warming up
     begun = time.monotonic()
-    predictions = predictor.predict(held.sentences)
+    predictions = predictor.predict(held.inputs)
     seconds = time.monotonic() - begun
     scores = np.array([[p.scores[label] for label in labels] for p in predictions])
     given = np.array([[int(label in p.labels) for label in labels] for p in predictions])
-    systems = {"model": given, **_baselines(data, held, labels, config)}
-    answered = predictions_of(held, given, scores, labels)
+    systems = {"model": given, **_baselines(data, held, task, config)}
+    answered = predictions_of(held, given, scores, labels, choices)
     bootstrap = GroupBootstrap(held.groups, config.evaluate.bootstrap_samples, config.evaluate.confidence, config.evaluate.seed)
     report = {
-        "model": {"fingerprint": folder.fingerprint, "thresholds": folder.decision.thresholds, "chosen_on": folder.decision.chosen_on},
+        "model": {"fingerprint": folder.fingerprint, **folder.decision.model_dump(include={"thresholds", "choices", "chosen_on"})},
         "data": {
             "split": split,
             "sentences": len(held),
@@ -70,24 +88,29 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
             "groups": len(set(held.groups)),
             "no_label": int((held.truth.sum(1) == 0).sum()),
             "support": dict(zip(labels, held.truth.sum(0).tolist(), strict=True)),
+            **({"pairs": True} if held.seconds else {}),
         },
         "interval": {
             "confidence": config.evaluate.confidence,
             "method": "BCa bootstrap over articles, near-duplicate ones together",
             "samples": config.evaluate.bootstrap_samples,
         },
-        "systems": {name: _figures(g, held.truth, labels, bootstrap) for name, g in systems.items()},
+        "systems": {name: _figures(g, held.truth, labels, choices, bootstrap) for name, g in systems.items()},
         "average_precision": _rounded(average_precision_figures(answered, bootstrap)),
         "calibration": _rounded(calibration_of(scores, held.truth, labels, bootstrap)),
-        "empty_kept": _share(held, given, bootstrap),
+        "empty_kept": None if choices else _share(held, given, bootstrap),
         "macro_f1_difference": {
-            name: _difference(systems["model"], systems[name], held.truth, bootstrap) for name in systems if name != "model"
+            name: _difference(systems["model"], systems[name], held.truth, labels, choices, bootstrap)
+            for name in systems
+            if name != "model"
         },
         "citations": _against_citations(held, given, labels, bootstrap),
         "truncated": sum(p.truncated for p in predictions),
         "speed": {"sentences_per_second": round(len(held) / max(seconds, 1e-9), 1), "backend": predictor.backend},
-        **more_figures(data, split, answered, config, bootstrap),
+        **more_figures(data, split, answered, folder.serving.pairs, config, bootstrap),
     }
+    if cases:
+        report["behaviour"] = run_behaviour(cases, predictor, config.evaluate.confidence)
     with replacing_folder(out) as target:
         write_json(target / "report.json", report)
         (target / "report.md").write_text(report_markdown(report) + statistics_markdown(report), encoding="utf-8")
@@ -99,19 +122,28 @@ def evaluate(model: Path, data: Path, out: Path, config: Config, *, split: str =
     return report
 
 
-def _baselines(data: Path, held: LabelledSentences, labels: Sequence[str], config: Config) -> dict[str, np.ndarray]:
-    train, validation = load_split(data, "train", labels), load_split(data, "validation", labels)
+def _baselines(data: Path, held: LabelledSentences, task: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
+    labels, choices = task["labels"], task["choices"]
+    train, validation = load_split(data, "train", **task), load_split(data, "validation", **task)
     tfidf = TfidfBaseline(labels, config.evaluate.seed).fit(
-        train.sentences, train.truth, validation.sentences, validation.truth, validation.articles, config.decision
+        train.words, train.truth, validation.words, validation.truth, validation.articles, config.decision
     )
-    return {"rules": rule_baseline(held.sentences, labels), "tfidf": tfidf.predict(held.sentences)}
+    if choices:
+        often = np.tile(train.truth.sum(0), (len(held), 1))
+        return {"majority": likeliest(often, choices), "tfidf": likeliest(tfidf.scores(held.words), choices)}
+    return {"rules": rule_baseline(held.words, labels), "tfidf": tfidf.predict(held.words)}
 
 
-def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], bootstrap: GroupBootstrap) -> dict[str, Any]:
+def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: GroupBootstrap) -> dict[str, Any]:
     figures: dict[str, Any] = _rounded(scores_of(given, truth, labels))
     samples = bootstrap.f1(given, truth)
     for label, intervals in label_intervals(given, truth, labels, bootstrap).items():
         figures["labels"][label] |= intervals
+    if choices:
+        figures |= _rounded(choice_figures(given, truth, labels, choices))
+        samples = bootstrap.f1(given, truth, value_columns(given, truth, labels, choices))
+        # Of one label for each choice micro F1 is the share of right ones.
+        figures["accuracy_interval"] = bootstrap.interval(bootstrap.micro_f1(given, truth))
     figures["macro_f1_interval"] = bootstrap.interval(samples.mean(axis=1))
     figures["micro_f1_interval"] = bootstrap.interval(bootstrap.micro_f1(given, truth))
     figures["exact_match_interval"] = bootstrap.interval(bootstrap.mean((given == truth).all(axis=1).astype(float)))
@@ -125,12 +157,19 @@ def _share(held: LabelledSentences, given: np.ndarray, bootstrap: GroupBootstrap
     return {**found, "interval": share_interval(kept, empty, bootstrap)}
 
 
-def _difference(model: np.ndarray, other: np.ndarray, truth: np.ndarray, bootstrap: GroupBootstrap) -> dict[str, Any]:
+def _difference(
+    model: np.ndarray, other: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: GroupBootstrap
+) -> dict[str, Any]:
     """Paired difference of macro-F1: both systems in the same resamples of the same articles."""
-    samples = bootstrap.f1(model, truth).mean(1) - bootstrap.f1(other, truth).mean(1)
-    labels = [str(k) for k in range(truth.shape[1])]
-    point = scores_of(model, truth, labels)["macro_f1"] - scores_of(other, truth, labels)["macro_f1"]
-    return {"difference": round(point, _DIGITS), "interval": bootstrap.interval(samples)}
+
+    def macro(given: np.ndarray) -> tuple[float, np.ndarray]:
+        if choices:
+            samples = bootstrap.f1(given, truth, value_columns(given, truth, labels, choices))
+            return choice_figures(given, truth, labels, choices)["macro_f1"], samples.mean(1)
+        return scores_of(given, truth, labels)["macro_f1"], bootstrap.f1(given, truth).mean(1)
+
+    (point, samples), (other_point, other_samples) = macro(model), macro(other)
+    return {"difference": round(point - other_point, _DIGITS), "interval": bootstrap.interval(samples - other_samples)}
 
 
 def _rounded(value: Any) -> Any:
@@ -173,6 +212,7 @@ def _write_errors(path: Path, held: LabelledSentences, scores: np.ndarray, given
                 {
                     "sentence_id": held.sentence_ids[i],
                     "sentence": held.sentences[i],
+                    **({SECOND: held.seconds[i]} if held.seconds else {}),
                     "gold": [label for k, label in enumerate(labels) if held.truth[i, k]],
                     "labels": [label for k, label in enumerate(labels) if given[i, k]],
                     "scores": dict(zip(labels, map(float, scores[i]), strict=True)),

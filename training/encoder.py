@@ -2,11 +2,14 @@
 
 import os
 import pickle  # for the name of its error alone
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from inference.tokenise import Text
 from netral.config import EMBEDDED, Config
 from netral.errors import NetralError
+from netral.text import model_text
 
 MINI_ENCODER = Path(__file__).parent / "mini_encoder"
 _PROBE = "Pegawai negeri diminta menjaga netralitas dalam pemilihan kepala daerah tahun 2024."
@@ -61,6 +64,35 @@ def _check_tokenizer(tokenizer: Any, source: str) -> None:
         )
 
 
+def encode(tokenizer: Any, texts: Sequence[Text], max_length: int | None = None) -> Any:
+    """Tokenise sentences or pairs in the form that the model reads; cut to ``max_length``, of a pair the longer sentence first."""
+    cut: dict[str, Any] = {} if max_length is None else {"truncation": True, "max_length": max_length}
+    pairs = [text for text in texts if not isinstance(text, str)]
+    if pairs:
+        first, second = ([model_text(pair[k]) for pair in pairs] for k in (0, 1))
+        # Asked for, because not every tokenizer that marks the second sentence says so by itself.
+        return tokenizer(first, second, return_token_type_ids=True, **cut)
+    return tokenizer([model_text(text) for text in texts if isinstance(text, str)], **cut)
+
+
+def type_separator(tokenizer: Any, model: Any) -> int | None:
+    """Return the token behind which a pair's tokens have type 1, or None where the tokenizer gives all of them type 0.
+
+    Raises:
+        NetralError: The tokenizer marks the second sentence of a pair in another way.
+    """
+    found = tokenizer(_PROBE, _PROBE, return_token_type_ids=True)
+    types = found["token_type_ids"]
+    if not any(types) or getattr(model.config, "type_vocab_size", 1) < 2:
+        return None
+    ids, first = found["input_ids"], types.index(1)
+    if types != [int(i >= first) for i in range(len(ids))] or ids.index(ids[first - 1]) != first - 1:
+        raise NetralError(
+            "the tokenizer gives the tokens of a pair types that netral does not know", "choose an encoder of the BERT family"
+        )
+    return int(ids[first - 1])
+
+
 def load_classifier(config: Config, tokenizer: Any) -> Any:
     """Load the encoder with a new classification head for the configured labels, in float32.
 
@@ -77,7 +109,7 @@ def load_classifier(config: Config, tokenizer: Any) -> Any:
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    source, labels = encoder_source(config), config.labels
+    source, labels = encoder_source(config), config.label_names
     try:
         settings = AutoConfig.from_pretrained(
             source,
@@ -85,7 +117,7 @@ def load_classifier(config: Config, tokenizer: Any) -> Any:
             trust_remote_code=False,
             id2label=dict(enumerate(labels)),
             label2id={label: i for i, label in enumerate(labels)},
-            problem_type="multi_label_classification",
+            problem_type="single_label_classification" if len(config.choices) == 1 else "multi_label_classification",
         )
         _adjust(settings, config)
         model, loading = AutoModelForSequenceClassification.from_pretrained(
@@ -112,6 +144,51 @@ def load_classifier(config: Config, tokenizer: Any) -> Any:
     if len(tokenizer) > rows:
         raise NetralError(f"{source}: {len(tokenizer)} tokens but {rows} embeddings", "vocabulary and weights come from different models")
     return model
+
+
+def load_masked_lm(config: Config, tokenizer: Any) -> tuple[Any, bool]:
+    """Load the encoder with its masked-language-model head, in float32, cut to the configured layers.
+
+    Returns:
+        The model, and whether its head is new: made for an encoder that comes without one, its output tied to the embeddings.
+
+    Raises:
+        NetralError: The weights are missing or do not fit, there is no mask token, or sequences would be too long.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForMaskedLM
+    from transformers.utils import logging
+
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "true")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    source = encoder_source(config)
+    if tokenizer.mask_token_id is None:
+        raise NetralError(f"{source}: its tokenizer has no mask token", "choose an encoder that was pre-trained with masks")
+    where: dict[str, Any] = {"revision": config.model.revision or "main", "trust_remote_code": False}
+    try:
+        settings = AutoConfig.from_pretrained(source, **where)
+        _cut(settings, config, "pretrain.length", config.pretrain.length)
+        model, loading = AutoModelForMaskedLM.from_pretrained(
+            source, config=settings, dtype=torch.float32, weights_only=True, output_loading_info=True, **where
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+        raise NetralError(f"{source}: the encoder cannot be loaded ({_first_line(error)})", _next_step(source)) from None
+    prefix = f"{model.base_model_prefix}."
+    absent = sorted(key for key in loading["missing_keys"] if key.startswith(prefix))
+    if absent:
+        raise NetralError(
+            f"{source}: its weights lack {absent[0]} and {len(absent) - 1} more", "the checkpoint is cut or of another architecture"
+        )
+    new_head = any(not key.startswith(prefix) and "decoder" not in key for key in loading["missing_keys"])
+    if new_head:
+        model.config.tie_word_embeddings = True
+        model.tie_weights()
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise NetralError(f"{source}: {len(tokenizer)} tokens but {rows} embeddings", "vocabulary and weights come from different models")
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return model, new_head
 
 
 def add_mean_pooling_layer(model: Any, source: str) -> None:
@@ -149,19 +226,24 @@ def add_mean_pooling_layer(model: Any, source: str) -> None:
 
 
 def _adjust(settings: Any, config: Config) -> None:
+    _cut(settings, config, "model.max_length", config.model.max_length)
+    settings.classifier_dropout = config.model.dropout
+    # ALBERT names the dropout before its classifier differently.
+    if hasattr(settings, "classifier_dropout_prob"):
+        settings.classifier_dropout_prob = config.model.dropout
+
+
+def _cut(settings: Any, config: Config, name: str, length: int) -> None:
+    """Cut the encoder to the configured layers, and check that it can read this many tokens."""
     if config.model.layers is not None:
         if config.model.layers > settings.num_hidden_layers:
             raise NetralError(
                 f"model.layers is {config.model.layers}, the encoder has {settings.num_hidden_layers}", "leave model.layers out or lower it"
             )
         settings.num_hidden_layers = config.model.layers
-    settings.classifier_dropout = config.model.dropout
-    # ALBERT names the dropout before its classifier differently.
-    if hasattr(settings, "classifier_dropout_prob"):
-        settings.classifier_dropout_prob = config.model.dropout
-    positions = getattr(settings, "max_position_embeddings", config.model.max_length)
-    if config.model.max_length > positions:
-        raise NetralError(f"model.max_length is {config.model.max_length}, the encoder reads {positions} tokens", "lower model.max_length")
+    positions = getattr(settings, "max_position_embeddings", length)
+    if length > positions:
+        raise NetralError(f"{name} is {length}, the encoder reads {positions} tokens", f"lower {name}")
 
 
 def _first_line(error: Exception) -> str:

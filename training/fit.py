@@ -1,44 +1,43 @@
-"""Fine-tunes an encoder and writes a model folder. The only file that touches transformers' Trainer."""
+"""Fine-tunes an encoder and writes a model folder."""
 
 import json
 import shutil
 import time
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
-from transformers import (
-    DataCollatorWithPadding,
-    EarlyStoppingCallback,
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import DataCollatorWithPadding, EarlyStoppingCallback, TrainerCallback, set_seed
 
 from inference.batching import make_batches
+from inference.lexical import Lexical
 from inference.predictor import Predictor
+from inference.tokenise import Text
 from netral.config import Config, TrainSettings
-from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_folder
 from netral.model_folder import DECISION_FILE, TEXT_FILE, Decision, ServingText
 from netral.progress import Progress
 from netral.provenance import RUN_FILE, file_digest, fingerprint, folder_digest, is_current, libraries, write_json
 from netral.text import model_text
 from training.card import write_card
+from training.choices import Choices, choice_figures, choice_loss, choose_temperatures, class_weights, likeliest
 from training.dataset import LabelledSentences, load_split
 from training.decision import choose_decision
-from training.encoder import encoder_source, load_classifier, load_tokenizer
+from training.encoder import encode, encoder_source, load_classifier, load_tokenizer, type_separator
+from training.folds import FoldScores, out_of_fold, write_scores
+from training.lexical import fit_lexical
+from training.losses import multilabel_loss
 from training.metrics import average_precision_of
+from training.trainer import BaseTrainer, ProgressCallback, choose_precision, resume_point, training_arguments
 
 # Git hosts and hubs refuse or warn about larger files.
-_SHARD_SIZE = "45MB"
-_STATE_FILE = "netral_fingerprint.json"
+SHARD_SIZE = "45MB"
+# Enough for a mean and a variance; distillation brings tens of thousands.
+_STANDARDISED_ON = 4096
 
 
 def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
@@ -53,59 +52,141 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
     Raises:
         NetralError: The data set or encoder is missing or does not fit, or the output exists.
     """
-    wanted = _fingerprint(config, data)
+    wanted = train_fingerprint(config, data)
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
-    train_split, validation = load_split(data, "train", config.labels), load_split(data, "validation", config.labels)
-    source = encoder_source(config)
-    tokenizer = load_tokenizer(source, config.model.revision)
-    set_seed(config.train.seed)
-    model = load_classifier(config, tokenizer)
-    if config.model.pooling == "mean":
-        standardise_pooled(model, tokenizer, train_split.sentences, config.model.max_length)
-    checkpoints = out.with_name(out.name + ".checkpoints")
-    resume_from = _resume_point(checkpoints, wanted, resume, overwrite)
-    trainer = _trainer(config, model, tokenizer, train_split, validation, checkpoints)
-    begun = time.monotonic()
-    with Progress("train", "steps") as progress:
-        trainer.add_callback(_ProgressCallback(progress))
-        trainer.train(resume_from_checkpoint=resume_from)
-    seconds = time.monotonic() - begun
-    run: dict[str, Any] = {
-        "stage": "train",
-        "fingerprint": wanted,
-        "settings": config.model_dump(),
-        "inputs": {split: file_digest(data / f"{split}.parquet") for split in ("train", "validation")},
-        "encoder": {"source": config.model.encoder, "parameters": sum(p.numel() for p in model.parameters())},
-        "counts": {
-            "train": len(train_split),
-            "validation": len(validation),
-            "truncated": {"train": _truncated(tokenizer, train_split, config), "validation": _truncated(tokenizer, validation, config)},
-        },
-        "best_checkpoint": Path(trainer.state.best_model_checkpoint or "").name or None,
-        "validation_macro_average_precision": trainer.state.best_metric,
-        "epochs_run": trainer.state.epoch,
-        "seconds": round(seconds, 1),
-        "device": str(trainer.args.device),
-        "resumed": resume_from is not None,
-        "libraries": libraries(),
-    }
-    # Where the label file lies on this machine is nobody else's business.
-    run["settings"]["prepare"]["gold"] = Path(config.prepare.gold).name if config.prepare.gold else None
+    resume_from = resume_point(checkpoints_of(out), wanted, resume, overwrite)
+    # A missing file is named by `load_split`, with the next step.
+    files = [data / f"{split}.parquet" for split in ("train", "validation")]
+    inputs = {path.stem: file_digest(path) for path in files if path.is_file()}
+    return fit(config, data, out, {"stage": "train", "fingerprint": wanted, "inputs": inputs}, resume_from)
+
+
+def checkpoints_of(out: Path) -> Path:
+    """Return the folder beside an output that holds what an interrupted run goes on from."""
+    return out.with_name(out.name + ".checkpoints")
+
+
+def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_from: str | None) -> dict[str, Any]:
+    """Train on the data, choose thresholds and write the model folder; ``record`` opens its run record.
+
+    The trained model waits among the checkpoints while out-of-fold scores are made, so that a stop there costs one fold.
+    """
+    task: dict[str, Any] = {"labels": config.label_names, "choices": config.choices, "pairs": config.pairs}
+    train_split, validation = load_split(data, "train", **task), load_split(data, "validation", **task)
+    checkpoints = checkpoints_of(out)
+    trained = checkpoints / "trained"
+    if not (trained / RUN_FILE).is_file():
+        shutil.rmtree(trained, ignore_errors=True)
+        trained.mkdir()
+        figures = _train(config, train_split, validation, checkpoints, resume_from, trained)
+        # Where the label file lies on this machine is nobody else's business.
+        figures["settings"]["prepare"]["gold"] = Path(config.prepare.gold).name if config.prepare.gold else None
+        write_json(trained / RUN_FILE, {**record, **figures})
+    run: dict[str, Any] = json.loads((trained / RUN_FILE).read_text(encoding="utf-8"))
+    if config.decision.folds:
+        scores = out_of_fold(config, train_split, validation, checkpoints, partial(fold_logits, config, epochs=run["best_epoch"]))
+    else:
+        found = _with_words(_saved_logits(trained, validation.inputs, config), train_split, validation, config)
+        count = len(config.label_names)
+        scores = FoldScores(validation, found[:, :count], found[:, count:] if config.model.lexical else None)
+    decision = _decide(scores, config)
+    if config.decision.folds:
+        write_scores(out.with_name(out.name + ".out-of-fold.parquet"), scores, decision)
     with replacing_folder(out) as folder:
-        _write_model(folder, trainer.model, tokenizer, config)
-        decision = _decide(folder, validation, config)
+        shutil.copytree(trained, folder, dirs_exist_ok=True)
+        if decision.uses_words:
+            _lexical_of(train_split).save(folder)
+        write_json(folder / DECISION_FILE, decision.model_dump())
         run["decision"] = decision.model_dump()
         write_card(folder, run)
-        run["files"] = sorted(path.name for path in folder.iterdir())
+        run["files"] = sorted(path.name for path in folder.iterdir() if path.name != RUN_FILE)
         write_json(folder / RUN_FILE, run)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return run
 
 
-def _fingerprint(config: Config, data: Path) -> str:
-    settings = config.model_dump(include={"labels", "text", "model", "train", "decision"})
+def _train(
+    config: Config,
+    train_split: LabelledSentences,
+    validation: LabelledSentences,
+    checkpoints: Path,
+    resume_from: str | None,
+    folder: Path,
+) -> dict[str, Any]:
+    """Train as configured, save the best model without thresholds in a folder, and return what the run record says of it."""
+    trainer, tokenizer = new_trainer(config, train_split, validation, checkpoints)
+    begun = time.monotonic()
+    with Progress("train", "steps") as progress:
+        trainer.add_callback(ProgressCallback(progress, _describe))
+        trainer.train(resume_from_checkpoint=resume_from)
+    seconds = time.monotonic() - begun
+    best = Path(trainer.state.best_model_checkpoint or "").name or None
+    parameters = sum(p.numel() for p in trainer.model.parameters())
+    _write_model(folder, trainer.model, tokenizer, config)
+    return {
+        "settings": config.model_dump(),
+        "encoder": {"source": config.model.encoder, "parameters": parameters},
+        "counts": {
+            "train": len(train_split),
+            "validation": len(validation),
+            "truncated": {"train": _truncated(tokenizer, train_split, config), "validation": _truncated(tokenizer, validation, config)},
+        },
+        "best_checkpoint": best,
+        "best_epoch": round(int(best.rpartition("-")[2]) * trainer.state.epoch / trainer.state.global_step)
+        if best
+        else config.train.epochs,
+        f"validation_{best_figure(config)}": trainer.state.best_metric,
+        "epochs_run": trainer.state.epoch,
+        "seconds": round(seconds, 1),
+        "device": str(trainer.args.device),
+        "precision": choose_precision(config.train.precision),
+        "resumed": resume_from is not None,
+        "libraries": libraries(),
+    }
+
+
+def fold_logits(config: Config, rows: LabelledSentences, held: LabelledSentences, folder: Path, epochs: int) -> np.ndarray:
+    """Train on some rows, with the schedule of the whole training but only so many epochs of it, and score the held-out ones.
+
+    The number of epochs is the one that the final model did best with, not one chosen on the rows that are scored.
+    """
+    trainer, tokenizer = new_trainer(config, rows, None, folder / "unused")
+    trainer.add_callback(_StopAfter(epochs))
+    with Progress("fold", "steps") as progress:
+        trainer.add_callback(ProgressCallback(progress, _describe))
+        trainer.train()
+    _write_model(folder, trainer.model, tokenizer, config)
+    return _with_words(_saved_logits(folder, held.inputs, config), rows, held, config)
+
+
+def _lexical_of(rows: LabelledSentences) -> Lexical:
+    return fit_lexical(rows.sentences, rows.targets, rows.weights)
+
+
+def _with_words(logits: np.ndarray, rows: LabelledSentences, held: LabelledSentences, config: Config) -> np.ndarray:
+    """Append what a model of words fitted on some rows says of the held-out ones, where the configuration asks for one."""
+    if not config.model.lexical:
+        return logits
+    return np.hstack([logits, _lexical_of(rows).scores([model_text(sentence) for sentence in held.sentences])])
+
+
+def new_trainer(
+    config: Config, train_split: LabelledSentences, validation: LabelledSentences | None, checkpoints: Path
+) -> tuple["_LabelTrainer", Any]:
+    """Return a trainer of the configured model, and its tokenizer; without validation it neither stops early nor keeps checkpoints."""
+    tokenizer = load_tokenizer(encoder_source(config), config.model.revision)
+    set_seed(config.train.seed)
+    model = load_classifier(config, tokenizer)
+    if config.model.pooling == "mean":
+        standardise_pooled(model, tokenizer, train_split.inputs[:_STANDARDISED_ON], config.model.max_length)
+    return _trainer(config, model, tokenizer, train_split, validation, checkpoints), tokenizer
+
+
+def train_fingerprint(config: Config, data: Path) -> str:
+    """Return the digest of everything that decides a model: settings, data, encoder and code."""
+    settings = config.model_dump(include={"labels", "task", "pairs", "text", "model", "train", "decision"})
     source = Path(encoder_source(config))
     files = [data / f"{split}.parquet" for split in ("train", "validation")]
     inputs = [(path.name, file_digest(path)) for path in files if path.is_file()]
@@ -115,34 +196,14 @@ def _fingerprint(config: Config, data: Path) -> str:
     return fingerprint("train", settings, inputs)
 
 
-def _resume_point(checkpoints: Path, wanted: str, resume: bool, overwrite: bool) -> str | None:
-    """Return the checkpoint to go on from; leftovers of another run are removed."""
-    state = checkpoints / _STATE_FILE
-    if checkpoints.exists() and not state.is_file():
-        raise NetralError(f"{checkpoints}: a folder that netral did not write stands where checkpoints go", "choose another --out")
-    if is_current(state, wanted):
-        if resume:
-            return _last_whole_checkpoint(checkpoints)
-        if not overwrite:
-            raise NetralError(
-                f"{checkpoints}: an interrupted run with these settings", "pass --resume to go on, or --overwrite to start anew"
-            )
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    checkpoints.mkdir(parents=True)
-    write_json(state, {"fingerprint": wanted})
-    return None
-
-
-def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[str], max_length: int) -> None:
+def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[Text], max_length: int) -> None:
     """Set the last layer norm so that what the head reads has mean 0 and variance 1 over the training sentences.
 
     Means of sentence encoders lie close together (cosines of 0.78 and more between any two of forty news sentences); without
     this the head spends the first epochs on learning to look past what they share. Done before training, it is a start
     value, not a constraint.
     """
-    batches = make_batches(
-        tokenizer([model_text(s) for s in sentences], truncation=True, max_length=max_length)["input_ids"], tokenizer.pad_token_id, 4096
-    )
+    batches = make_batches(encode(tokenizer, sentences, max_length)["input_ids"], tokenizer.pad_token_id, 4096)
     model.eval()
     pooled = []
     with torch.inference_mode():
@@ -157,48 +218,39 @@ def standardise_pooled(model: Any, tokenizer: Any, sentences: Sequence[str], max
         norm.bias.sub_(mean).div_(deviation)
 
 
-def _last_whole_checkpoint(checkpoints: Path) -> str | None:
-    """Return the newest checkpoint that was written to its end: the Trainer writes its state file last."""
-    whole = [path for path in checkpoints.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
-    newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-    for path in checkpoints.glob("checkpoint-*"):
-        if path not in whole:
-            shutil.rmtree(path)
-    return str(newest) if newest else None
-
-
-class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
+class Rows(torch.utils.data.Dataset[dict[str, Any]]):
     """Tokenised sentences with float labels."""
 
-    def __init__(self, split: LabelledSentences, tokenizer: Any, max_length: int) -> None:
-        texts = [model_text(sentence) for sentence in split.sentences]
-        self._encoded = tokenizer(texts, truncation=True, max_length=max_length)
-        self._truth = split.truth.astype(np.float32)
+    def __init__(self, split: LabelledSentences, tokenizer: Any, max_length: int, typed: bool = False) -> None:
+        """Tokenise all sentences, or pairs with the types of their tokens."""
+        self._encoded = encode(tokenizer, split.inputs, max_length)
+        self._keys = ("input_ids", "attention_mask", *(["token_type_ids"] if typed else []))
+        self._targets, self._weights = split.targets.astype(np.float32), split.weights.astype(np.float32)
 
     def __len__(self) -> int:
-        return len(self._truth)
+        return len(self._targets)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {**{key: self._encoded[key][index] for key in ("input_ids", "attention_mask")}, "labels": self._truth[index]}
+        row = {key: self._encoded[key][index] for key in self._keys}
+        return {**row, "labels": self._targets[index], "weights": self._weights[index]}
 
 
-class _MultilabelTrainer(Trainer):  # type: ignore[misc]
-    """Binary cross-entropy per label with a weight on positives, and learning rates by layer."""
+class _LabelTrainer(BaseTrainer):
+    """Fits labels that do not exclude each other, hard or soft, or choices of which one holds each."""
 
-    def __init__(self, *, settings: TrainSettings, pos_weight: torch.Tensor, **kwargs: Any) -> None:
+    def __init__(self, *, settings: TrainSettings, pos_weight: torch.Tensor, choices: Choices, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._settings, self._pos_weight = settings, pos_weight
+        self._settings, self._pos_weight, self._choices = settings, pos_weight, choices
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any) -> Any:
-        labels = inputs.pop("labels")
+        targets, weights = inputs.pop("labels"), inputs.pop("weights")
         outputs = model(**inputs)
-        loss = binary_cross_entropy_with_logits(outputs.logits.float(), labels, pos_weight=self._pos_weight.to(labels.device))
+        logits, weight = outputs.logits.float(), self._pos_weight.to(targets.device)
+        if self._choices:
+            loss = choice_loss(logits, targets, self._choices, weight, weights)
+        else:
+            loss = multilabel_loss(logits, targets, weights, weight, self._settings.loss)
         return (loss, outputs) if return_outputs else loss
-
-    def create_optimizer(self, *args: Any, **kwargs: Any) -> Any:
-        if self.optimizer is None:  # type: ignore[has-type]
-            self.optimizer = torch.optim.AdamW(parameter_groups(self.model, self._settings), lr=self._settings.learning_rate)
-        return self.optimizer
 
 
 def parameter_groups(model: Any, settings: TrainSettings) -> list[dict[str, Any]]:
@@ -232,38 +284,19 @@ def _distance_from_head(name: str, depth: int) -> int:
     return 0
 
 
-class _ProgressCallback(TrainerCallback):  # type: ignore[misc]
-    """Shows steps and the validation figure of each epoch."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-        self._progress.advance(1)
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any) -> None:
-        found = metrics or {}
-        self._progress.say(
-            f"epoch {state.epoch:.0f} of {args.num_train_epochs:.0f}: validation loss {found.get('eval_loss', 0):.4f}, "
-            f"macro average precision {found.get('eval_macro_average_precision', 0):.4f}"
-        )
-
-
 def _trainer(
-    config: Config, model: Any, tokenizer: Any, train_split: LabelledSentences, validation: LabelledSentences, checkpoints: Path
-) -> _MultilabelTrainer:
+    config: Config, model: Any, tokenizer: Any, train_split: LabelledSentences, validation: LabelledSentences | None, checkpoints: Path
+) -> _LabelTrainer:
     settings = config.train
     if settings.freeze_embeddings:
         for parameter in model.base_model.embeddings.parameters():
             parameter.requires_grad = False
-    use_cuda = torch.cuda.is_available()
-    precision = settings.precision
-    if precision == "auto":
-        precision = ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if use_cuda else "fp32"
-    if precision == "fp16" and not use_cuda:
-        raise NetralError("train.precision is fp16, which needs a CUDA device", "use fp32 or bf16 on a CPU")
-    args = TrainingArguments(
-        output_dir=str(checkpoints),
+    args = training_arguments(
+        checkpoints,
+        precision=settings.precision,
+        compiled=settings.compile,
+        model=model,
+        seed=settings.seed,
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=64,
@@ -271,82 +304,125 @@ def _trainer(
         learning_rate=settings.learning_rate,
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        use_cpu=not use_cuda,
-        seed=settings.seed,
-        data_seed=settings.seed,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="macro_average_precision",
+        eval_strategy="epoch" if validation else "no",
+        save_strategy="epoch" if validation else "no",
+        load_best_model_at_end=validation is not None,
+        metric_for_best_model=best_figure(config),
         greater_is_better=True,
-        logging_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_pin_memory=use_cuda,
-        remove_unused_columns=False,
-        label_names=["labels"],
         train_sampling_strategy="group_by_length",
-        restore_callback_states_from_checkpoint=True,
-        push_to_hub=False,
     )
-    trainer = _MultilabelTrainer(
+    choices, typed = config.choices, _separator(config, tokenizer, model) is not None
+    trainer = _LabelTrainer(
         settings=settings,
-        pos_weight=positive_weights(train_split.truth, settings),
+        groups=parameter_groups(model, settings),
+        pos_weight=class_weights(train_split.truth, choices, settings)
+        if choices
+        else positive_weights(train_split.targets, settings, train_split.weights),
+        choices=choices,
         model=model,
         args=args,
-        train_dataset=_Rows(train_split, tokenizer, config.model.max_length),
-        eval_dataset=_Rows(validation, tokenizer, config.model.max_length),
+        train_dataset=Rows(train_split, tokenizer, config.model.max_length, typed),
+        eval_dataset=Rows(validation, tokenizer, config.model.max_length, typed) if validation else None,
         data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda p: _validation_metrics(p, config.labels),
+        compute_metrics=lambda p: _validation_metrics(p, config),
     )
-    trainer.remove_callback(PrinterCallback)
-    if settings.early_stopping_patience is not None:
+    if validation and settings.early_stopping_patience is not None:
         trainer.add_callback(EarlyStoppingCallback(settings.early_stopping_patience))
     return trainer
 
 
-def positive_weights(truth: np.ndarray, settings: TrainSettings) -> torch.Tensor:
+class _StopAfter(TrainerCallback):  # type: ignore[misc]
+    """Ends training after some epochs of a longer schedule."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        control.should_training_stop = control.should_training_stop or round(state.epoch) >= self._epochs
+
+
+def _describe(state: Any, metrics: dict[str, float]) -> str:
+    figure = next((name for name in metrics if name.startswith("eval_macro_")), "eval_loss")
+    return (
+        f"epoch {state.epoch:.0f} of {state.num_train_epochs:.0f}: validation loss {metrics.get('eval_loss', 0):.4f}, "
+        f"{figure.removeprefix('eval_').replace('_', ' ')} {metrics.get(figure, 0):.4f}"
+    )
+
+
+def positive_weights(targets: np.ndarray, settings: TrainSettings, weights: np.ndarray | None = None) -> torch.Tensor:
     """Return the weight of a positive per label: 1, negatives over positives, or the square root of that, bounded.
 
     The root is the default: the full ratio makes rare labels overconfident, which calibration then has to undo.
     """
-    positives = np.maximum(truth.sum(0), 1)
-    ratio = (len(truth) - positives) / positives
+    weights = np.ones(len(targets)) if weights is None else weights
+    positives = np.maximum(weights @ targets, 1)
+    ratio = (weights.sum() - positives) / positives
     weight = {"none": np.ones_like(ratio), "sqrt": np.sqrt(ratio), "balanced": ratio}[settings.pos_weight]
     return torch.tensor(np.clip(weight, 1, settings.max_pos_weight), dtype=torch.float32)
 
 
-def _validation_metrics(predicted: Any, labels: Sequence[str]) -> dict[str, float]:
-    found = average_precision_of(np.asarray(predicted.predictions, dtype=np.float64), predicted.label_ids.astype(int), labels)
-    return {"macro_average_precision": found["macro_average_precision"]}
+def best_figure(config: Config) -> str:
+    """Name the validation figure that the best epoch is chosen by: one that needs no threshold."""
+    return "macro_f1" if config.choices else "macro_average_precision"
+
+
+def validation_figure(run: dict[str, Any]) -> tuple[str, float]:
+    """Return the short name and the value of the validation figure in a run record."""
+    for key, name in (("validation_macro_average_precision", "macro AP"), ("validation_macro_f1", "macro F1")):
+        if run.get(key) is not None:
+            return name, float(run[key])
+    return "macro AP", 0.0
+
+
+def _validation_metrics(predicted: Any, config: Config) -> dict[str, float]:
+    logits, truth, labels = np.asarray(predicted.predictions, dtype=np.float64), predicted.label_ids.astype(int), config.label_names
+    if config.choices:
+        return choice_figures(likeliest(logits, config.choices), truth, labels, config.choices)
+    return {"macro_average_precision": average_precision_of(logits, truth, labels)["macro_average_precision"]}
+
+
+def _separator(config: Config, tokenizer: Any, model: Any) -> int | None:
+    return type_separator(tokenizer, model) if config.pairs else None
 
 
 def _truncated(tokenizer: Any, split: LabelledSentences, config: Config) -> int:
-    encoded = tokenizer([model_text(sentence) for sentence in split.sentences])["input_ids"]
+    encoded = encode(tokenizer, split.inputs)["input_ids"]
     return sum(len(ids) > config.model.max_length for ids in encoded)
 
 
 def _write_model(folder: Path, model: Any, tokenizer: Any, config: Config) -> None:
     model = model.to("cpu", dtype=torch.float16 if config.train.save_dtype == "fp16" else torch.float32)
     tokenizer.model_max_length = config.model.max_length
+    separator = _separator(config, tokenizer, model)
+    if separator is not None:
+        # Plain transformers then passes the types of tokens on to the model, too.
+        tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
     model.config.pad_token_id = tokenizer.pad_token_id
-    model.save_pretrained(folder, max_shard_size=_SHARD_SIZE)
+    model.save_pretrained(folder, max_shard_size=SHARD_SIZE)
     tokenizer.save_pretrained(folder)
-    write_json(folder / TEXT_FILE, ServingText(max_length=config.model.max_length, text=config.text).model_dump())
-
-
-def _decide(folder: Path, validation: LabelledSentences, config: Config) -> Decision:
-    """Choose thresholds from the scores of the model as it was saved and as jobs will load it."""
+    pairs: dict[str, Any] = {"pairs": config.pairs, "type_separator": separator}
+    write_json(folder / TEXT_FILE, ServingText(max_length=config.model.max_length, text=config.text, **pairs).model_dump())
+    labels = config.label_names
     neutral = Decision(
-        labels=config.labels,
-        calibration={label: {} for label in config.labels},  # type: ignore[misc]
-        thresholds=dict.fromkeys(config.labels, 0.5),
+        labels=labels,
+        choices=config.choices,
+        calibration={label: {} for label in labels},  # type: ignore[misc]
+        thresholds={} if config.choices else dict.fromkeys(labels, 0.5),
     )
     write_json(folder / DECISION_FILE, neutral.model_dump())
-    logits = Predictor(folder, batch_tokens=config.label.batch_tokens).logits(validation.sentences)
-    decision = choose_decision(logits, validation.truth, validation.articles, config.labels, config.decision, config.train.seed)
-    write_json(folder / DECISION_FILE, decision.model_dump())
-    return decision
+
+
+def _saved_logits(folder: Path, sentences: Sequence[Text], config: Config) -> np.ndarray:
+    """Score with the model as it was saved and as jobs will load it."""
+    with Predictor(folder, batch_tokens=config.label.batch_tokens) as predictor:
+        return np.asarray(predictor.logits(sentences))
+
+
+def _decide(scores: FoldScores, config: Config) -> Decision:
+    """Choose calibration and thresholds on scores of sentences that were not trained on."""
+    rows = scores.rows
+    if config.choices:
+        return choose_temperatures(scores.logits, rows.truth, rows.articles, config.choices, config.decision, scores.chosen_on)
+    return choose_decision(
+        scores.logits, rows.truth, rows.articles, config.label_names, config.decision, config.train.seed, scores.chosen_on, scores.words
+    )

@@ -8,7 +8,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def partition(groups: Sequence[int], labels: Sequence[Sequence[str]], fractions: Mapping[str, float], seed: int) -> dict[int, str]:
-    """Assign every group to a split.
+    """Assign every group to a split, or to a fold.
 
     Greedy iterative stratification (Sechidis et al. 2011) over whole groups: groups rich in rare labels are placed first, each
     where the split lacks most of what the group holds. An unlabelled sentence counts as a label of its own, so that
@@ -17,7 +17,7 @@ def partition(groups: Sequence[int], labels: Sequence[Sequence[str]], fractions:
     Args:
         groups: The group of each sentence.
         labels: The labels of each sentence.
-        fractions: The share of each split; a split with share 0 stays empty.
+        fractions: The share of each split; a split with share 0 stays empty. Their order decides ties.
         seed: Decides ties and the order of equal groups.
 
     Returns:
@@ -29,7 +29,7 @@ def partition(groups: Sequence[int], labels: Sequence[Sequence[str]], fractions:
     totals: Counter[str] = Counter()
     for counts in content.values():
         totals.update(counts)
-    splits = [split for split in SPLITS if fractions[split] > 0]
+    splits = [split for split, fraction in fractions.items() if fraction > 0]
     wanted = {split: {label: fractions[split] * total for label, total in totals.items()} for split in splits}
     rng = random.Random(seed)
     order = sorted(content)

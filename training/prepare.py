@@ -3,8 +3,9 @@
 import json
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from netral.io.streams import read_lines
 from netral.io.writers import JsonlWriter, reject_row, split_row
 from netral.progress import Progress
 from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, libraries, write_json
-from netral.records import Article, Reject, Sentence
+from netral.records import SECOND, Article, Reject, Sentence
 from netral.text import TextStage, no_sentences
-from training.dataset import CARD, SCHEMA
+from training.dataset import CARD, GIVEN_SPLITS, GROUPED_SPLITS, PAIR_SCHEMA, SCHEMA
+from training.given_labels import label_problem, with_labels
 from training.near_duplicates import closest_across, group_articles
 from training.partition import SPLITS, partition
 from training.statistics.leaks import SIMILARITY_FILE
@@ -63,7 +65,7 @@ def prepare(inputs: Sequence[str], out: Path, config: Config, *, overwrite: bool
         raise NetralError("-: prepare reads files, not standard input", "save the records as a .jsonl file")
     paths = expand_inputs(inputs, exclude=out)
     gold_path = Path(config.prepare.gold) if config.prepare.gold else None
-    settings = config.model_dump(include={"labels", "text", "read", "prepare"})
+    settings = config.model_dump(include={"labels", "task", "pairs", "text", "read", "prepare"})
     settings["prepare"].pop("gold")
     sources = [(p.name, file_digest(p)) for p in [*paths, *([gold_path] if gold_path and gold_path.is_file() else [])]]
     wanted = fingerprint("prepare", settings, sources)
@@ -77,7 +79,7 @@ def prepare(inputs: Sequence[str], out: Path, config: Config, *, overwrite: bool
         why = "; rejected: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common(3)) if reasons else ""
         raise NetralError(
             f"{', '.join(inputs)}: no sentence with a gold label{why}",
-            "name the label file under `prepare.gold`, or give records a `sentence` and a `labels` field",
+            "name the label file under `prepare.gold`, or give records a `sentence` and a `labels` field (see docs/tasks.md)",
         )
     return _write(found, out, config, wanted, dict(sources))
 
@@ -114,9 +116,12 @@ def read_gold(path: Path, config: Config) -> dict[str, list[GoldSpan]]:
 
 
 def _check_labels(labels: Sequence[str], where: str, config: Config) -> None:
+    known = f"known labels: {', '.join(config.label_names)} (set with `labels:`)"
     for label in labels:
-        if label not in config.labels:
-            raise NetralError(f"{where}: unknown label {label!r}", f"known labels: {', '.join(config.labels)} (set with `labels:`)")
+        if label not in config.label_names:
+            raise NetralError(f"{where}: unknown label {label!r}", known)
+    if problem := label_problem(labels, config):
+        raise NetralError(f"{where}: {problem[1]}", known)
 
 
 def collect(inputs: Sequence[str], out: Path, config: Config, gold: dict[str, list[GoldSpan]]) -> Collected:
@@ -131,6 +136,10 @@ def collect(inputs: Sequence[str], out: Path, config: Config, gold: dict[str, li
                 found.rejects.append(row)
             elif isinstance(row, Sentence):
                 _take_sentence(row, found, config)
+            elif config.pairs:
+                found.rejects.append(
+                    Reject(row.file, row.row, "missing_field", "an article; pairs are records with sentence and sentence_2", row.id)
+                )
             else:
                 joined.add(row.id)
                 _take_article(row, stage, gold.get(row.id), found, str(config.prepare.gold))
@@ -143,14 +152,13 @@ def collect(inputs: Sequence[str], out: Path, config: Config, gold: dict[str, li
 
 
 def _take_sentence(sentence: Sentence, found: Collected, config: Config) -> None:
-    if sentence.gold is None:
-        found.unlabelled.append(sentence)
-        return
-    strange = [label for label in sentence.gold if label not in config.labels]
-    if strange:
-        found.rejects.append(Reject(sentence.file, sentence.row, "unknown_label", f"label {strange[0]!r}", sentence.sentence_id))
-        return
-    found.labelled.append(sentence)
+    labelled = with_labels(sentence, config)
+    if isinstance(labelled, Reject):
+        found.rejects.append(labelled)
+    elif labelled.gold is None:
+        found.unlabelled.append(labelled)
+    else:
+        found.labelled.append(labelled)
 
 
 def _take_article(article: Article, stage: TextStage, gold: list[GoldSpan] | None, found: Collected, where: str) -> None:
@@ -205,23 +213,26 @@ def join_gold(sentences: Sequence[Sentence], gold: Sequence[GoldSpan]) -> tuple[
 
 
 def _write(found: Collected, out: Path, config: Config, wanted: str, sources: dict[str, str]) -> dict[str, Any]:
-    sentences = [s.text for s in found.labelled]
-    gold = [[label for label in config.labels if label in (s.gold or ())] for s in found.labelled]
-    groups = group_articles(sentences, [s.article_id for s in found.labelled], config.prepare.near_duplicate)
-    fractions = {split: getattr(config.prepare, split) for split in SPLITS}
-    placed = partition(groups, gold, fractions, config.prepare.seed)
-    splits = [placed[group] for group in groups]
+    gold = [[label for label in config.label_names if label in (s.gold or ())] for s in found.labelled]
+    groups = group_articles(_texts(found.labelled, config), [s.article_id for s in found.labelled], config.prepare.near_duplicate)
+    if config.prepare.splits:
+        splits = [_given_split(s, config.prepare.splits) for s in found.labelled]
+    else:
+        splits = _divided(found, groups, gold, config)
+        kept = [i for i, split in enumerate(splits) if split]
+        found.labelled, gold = [found.labelled[i] for i in kept], [gold[i] for i in kept]
+        groups, splits = [groups[i] for i in kept], [splits[i] for i in kept]
     run: dict[str, Any] = {
         "stage": "prepare",
         "fingerprint": wanted,
-        "settings": config.model_dump(include={"labels", "text", "read", "prepare"}),
+        "settings": config.model_dump(include={"labels", "task", "pairs", "text", "read", "prepare"}),
         "inputs": sources,
         "counts": {
             "labelled": len(found.labelled),
             "unlabelled": len(found.unlabelled),
             "rejects": dict(sorted(Counter(r.reason for r in found.rejects).items())),
             "dropped": dict(sorted(found.dropped.items())),
-            "splits": {split: _split_counts(split, splits, found.labelled, gold, groups, config.labels) for split in SPLITS},
+            "splits": {split: _split_counts(split, splits, found.labelled, gold, groups, config.label_names) for split in SPLITS},
         },
         "libraries": libraries(),
     }
@@ -230,24 +241,72 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
     with replacing_folder(out) as folder:
         for split in SPLITS:
             rows = [
-                {**split_row(s), "labels": names, "group": group, "meta": json.dumps(s.meta, ensure_ascii=False)}
+                {**split_row(s), SECOND: s.meta.get(SECOND), "labels": names, "group": group, "meta": _meta(s, config)}
                 for s, names, group, where in zip(found.labelled, gold, groups, splits, strict=True)
                 if where == split
             ]
-            pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / f"{split}.parquet", compression="zstd")
+            schema = PAIR_SCHEMA if config.pairs else SCHEMA
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / f"{split}.parquet", compression="zstd")
         with JsonlWriter(folder / "unlabelled.jsonl") as writer:
             for sentence in found.unlabelled:
                 writer.write(split_row(sentence))
         with JsonlWriter(folder / "rejects.jsonl") as writer:
             for reject in found.rejects:
                 writer.write(reject_row(reject))
-        (folder / "README.md").write_text(CARD, encoding="utf-8")
-        pairs = closest_across([s.text for s in found.labelled], splits)
+        (folder / "README.md").write_text(CARD + (GIVEN_SPLITS if config.prepare.splits else GROUPED_SPLITS), encoding="utf-8")
+        pairs = closest_across(_texts(found.labelled, config), splits)
         write_json(folder / "leak_audit.json", _leak_audit(found.labelled, splits, pairs, config))
         pq.write_table(_nearest(found.labelled, splits, pairs), folder / SIMILARITY_FILE, compression="zstd")
         run["files"] = sorted(path.name for path in folder.iterdir())
         write_json(folder / RUN_FILE, run)
     return run
+
+
+def _texts(sentences: Sequence[Sentence], config: Config) -> list[str]:
+    """Return what near-duplicates are looked for in: the sentence, or both of a pair."""
+    return [f"{s.text} {s.meta[SECOND]}" if config.pairs else s.text for s in sentences]
+
+
+def _meta(sentence: Sentence, config: Config) -> str:
+    meta = {key: value for key, value in sentence.meta.items() if not (config.pairs and key == SECOND)}
+    return json.dumps(meta, ensure_ascii=False)
+
+
+def _divided(found: Collected, groups: Sequence[int], gold: Sequence[Sequence[str]], config: Config) -> list[str]:
+    """Divide groups over the splits by the configured shares.
+
+    What stands in files that only train counts for no share; where such a sentence is in one group with a held-out one it is rejected
+    (an empty string stands in its place).
+    """
+    pattern = config.prepare.train_only
+    train_only = [pattern is not None and fnmatchcase(Path(s.file).name, pattern) for s in found.labelled]
+    # Divided as if the other files were not there, so that what is measured stays the same whatever is trained on besides.
+    free = [i for i, only in enumerate(train_only) if not only]
+    texts = _texts([found.labelled[i] for i in free], config)
+    own = group_articles(texts, [found.labelled[i].article_id for i in free], config.prepare.near_duplicate)
+    fractions = {split: getattr(config.prepare, split) for split in SPLITS}
+    placed = partition(own, [gold[i] for i in free], fractions, config.prepare.seed)
+    splits = ["train"] * len(train_only)
+    held: dict[int, str] = {}
+    for i, group in zip(free, own, strict=True):
+        splits[i] = placed[group]
+        if splits[i] != "train":
+            held[groups[i]] = splits[i]
+    for i, sentence in enumerate(found.labelled):
+        if train_only[i] and groups[i] in held:
+            detail = f"may only train, but is close to a sentence of {held[groups[i]]}: {sentence.text[:120]}"
+            found.rejects.append(Reject(sentence.file, sentence.row, "near_held_out", detail, sentence.sentence_id))
+            splits[i] = ""
+    return splits
+
+
+def _given_split(sentence: Sentence, patterns: Mapping[Any, str]) -> str:
+    name = Path(sentence.file).name
+    found = [split for split, pattern in patterns.items() if fnmatchcase(name, pattern)]
+    if len(found) != 1:
+        what = "no pattern" if not found else f"the patterns of {' and '.join(found)}"
+        raise NetralError(f"{sentence.file}: {what} under prepare.splits fits its name", "write patterns that each file fits one of")
+    return str(found[0])
 
 
 def _split_counts(

@@ -2,7 +2,12 @@
 
 from typing import Any
 
-_NAMES = {"model": "model", "rules": "rules (regular expressions)", "tfidf": "TF-IDF + logistic regression"}
+_NAMES = {
+    "model": "model",
+    "rules": "rules (regular expressions)",
+    "tfidf": "TF-IDF + logistic regression",
+    "majority": "most frequent label",
+}
 
 
 def with_interval(value: float, interval: list[float]) -> str:
@@ -21,7 +26,11 @@ def table_rows(report: dict[str, Any]) -> list[list[str]]:
     for label, support in report["data"]["support"].items():
         figures = (s["labels"][label] for s in systems.values())
         rows.append([label, str(support), *(with_interval(f["f1"], f["f1_interval"]) for f in figures)])
-    for name, title in (("macro_f1", "macro F1"), ("micro_f1", "micro F1"), ("exact_match", "exact match")):
+    single = "accuracy" in systems["model"]
+    shared = ("accuracy", "accuracy") if single else ("micro_f1", "micro F1")
+    # Of one choice, accuracy is the exact match.
+    exact = [] if single and len(report["model"]["choices"]) == 1 else [("exact_match", "exact match")]
+    for name, title in (("macro_f1", "macro F1"), shared, *exact):
         rows.append([title, "", *(with_interval(s[name], s[name + "_interval"]) for s in systems.values())])
     return rows
 
@@ -53,21 +62,33 @@ def report_markdown(report: dict[str, Any]) -> str:
         "",
         *verdict(report),
         "",
-        f"- Sentences without a label that stay without one: {report['empty_kept']['kept']} of {report['empty_kept']['of']}",
+        *_empty_line(report["empty_kept"]),
         *_citation_lines(report["citations"]),
-        f"- Sentences read in windows: {report['truncated']}",
+        f"- {'Pairs cut to what the model reads' if data.get('pairs') else 'Sentences read in windows'}: {report['truncated']}",
         f"- Speed: {report['speed']['sentences_per_second']:.0f} sentences/s ({report['speed']['backend']})",
         "",
-        "| label | precision | recall | average precision | threshold |",
-        "|---|---|---|---|---|",
+        "| label | precision | recall | average precision | threshold | calibration error (10 bins of equal number) | Brier score |",
+        "|---|---|---|---|---|---|---|",
     ]
     for label, figures in report["systems"]["model"]["labels"].items():
-        ap = report["average_precision"]["labels"][label]
+        ap, calibration = report["average_precision"]["labels"][label], report["calibration"][label]
+        threshold = report["model"]["thresholds"].get(label)
         lines.append(
             f"| {label} | {figures['precision']:.2f} | {figures['recall']:.2f} | {'-' if ap is None else f'{ap:.2f}'} "
-            f"| {report['model']['thresholds'][label]:.2f} |"
+            f"| {'likeliest' if threshold is None else f'{threshold:.2f}'} | {_three(calibration['ece'], calibration['ece_interval'])} "
+            f"| {_three(calibration['brier'], calibration['brier_interval'])} |"
         )
-    return "\n".join([*lines, "", "The wrongly labelled sentences are in `errors.jsonl`, the most confidently wrong first.", ""])
+    lines += ["", "The wrongly labelled sentences are in `errors.jsonl`, the most confidently wrong first.", ""]
+    return "\n".join(lines) + (behaviour_markdown(report["behaviour"]) if "behaviour" in report else "")
+
+
+def _three(value: float, interval: list[float]) -> str:
+    """Write a small figure with its interval."""
+    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def _empty_line(found: dict[str, Any] | None) -> list[str]:
+    return [] if found is None else [f"- Sentences without a label that stay without one: {found['kept']} of {found['of']}"]
 
 
 def _citation_lines(found: dict[str, Any] | None) -> list[str]:
@@ -81,3 +102,32 @@ def _citation_lines(found: dict[str, Any] | None) -> list[str]:
         if found[key]:
             lines.append(f"- {len(found[key])} sentences {what}: {', '.join(found[key][:20])}{', …' if len(found[key]) > 20 else ''}")
     return lines
+
+
+def behaviour_rows(found: dict[str, Any]) -> list[list[str]]:
+    """Return the table of the behaviour suite: a header row, one row a group, and one over all."""
+    rows = [["behaviour", "cases", "passed", f"pass rate [{found['confidence']:.0%} interval, {found['method']}]", "labels differ"]]
+    for group, each in [*found["groups"].items(), ("all", found)]:
+        differ = f"{each['labels_differ']} of {each['sets']} sets" if each["sets"] else "-"
+        rows.append([group, str(each["cases"]), str(each["passed"]), with_interval(each["pass_rate"], each["interval"]), differ])
+    return rows
+
+
+def behaviour_failures(found: dict[str, Any]) -> list[str]:
+    """List each failed case: id, rule, and what is wrong with each sentence, with its scores."""
+    lines = []
+    for case in found["failed"]:
+        lines.append(f"- {case['id']} ({case['rule']})" + ("; labels differ" if case["labels_differ"] else ""))
+        for each in case["sentences"]:
+            wrong = [f"{what} {', '.join(each[what])}" for what in ("missing", "unexpected") if each[what]]
+            scores = ", ".join(f"{label} {score:.2f}" for label, score in each["scores"].items())
+            lines.append(f"  - {'; '.join(wrong) or 'labels: ' + (', '.join(each['labels']) or 'none')}: {each['sentence']} ({scores})")
+    return lines
+
+
+def behaviour_markdown(found: dict[str, Any]) -> str:
+    """Write the behaviour suite's part of the report for a person."""
+    header, *rows = behaviour_rows(found)
+    table = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header), *("| " + " | ".join(row) + " |" for row in rows)]
+    failures = behaviour_failures(found)
+    return "\n".join(["", "## Behaviour", "", *table, "", *(["Failed cases:", "", *failures, ""] if failures else [])])

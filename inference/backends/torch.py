@@ -34,16 +34,21 @@ class TorchBackend:
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         self.noise = FP32_NOISE if precision == "fp32" else REDUCED_NOISE
         self.fixed_tokens = None if precision == "fp32" else _FIXED_TOKENS[self._device]
-        self._model = self._graph(load_classifier(folder))
+        self._model = self._graph(load_classifier(folder), folder.serving.type_separator)
         self._local = threading.local()
 
-    def _graph(self, model: Any) -> Any:
-        from inference.encoder_graph import EncoderGraph, pack_linear_layers, supports
+    def _graph(self, model: Any, type_separator: int | None) -> Any:
+        from inference.encoder_graph import EncoderGraph, pack_linear_layers, supports, token_types
 
         if not supports(model.config):
             plain = model.to(self._device, self._dtype)
-            return lambda input_ids, attention_mask: plain(input_ids=input_ids, attention_mask=attention_mask).logits
-        graph = EncoderGraph(model).eval().to(self._device, self._dtype)
+
+            def run(input_ids: Any, attention_mask: Any) -> Any:
+                types = {} if type_separator is None else {"token_type_ids": token_types(input_ids, type_separator)}
+                return plain(input_ids=input_ids, attention_mask=attention_mask, **types).logits
+
+            return run
+        graph = EncoderGraph(model, type_separator).eval().to(self._device, self._dtype)
         return pack_linear_layers(graph) if self._device == "cpu" else graph
 
     def logits(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Reads CSV with a header, row by row, within a bound."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from netral.io.remote import RemoteFile
@@ -59,25 +60,31 @@ class _Lines:
         return line.data.decode("utf-8", "surrogateescape")
 
 
-def read_csv(path: Path | RemoteFile, limit: int) -> Iterator[CsvRow]:
+def read_csv(path: Path | RemoteFile, limit: int, columns: Sequence[str] | None = None, *, tabs: bool = False) -> Iterator[CsvRow]:
     """Yield the header as the first row (its cells are the columns by their own names), then the records.
 
-    The delimiter is the one of comma, semicolon, tab and bar that the header has most of. A record may span lines within
+    The delimiter is the one of comma, semicolon, tab and bar that the first line has most of, with ``tabs`` always a tab. A file
+    without a header has the ``columns`` given. A record may span lines within
     quotation marks. A row with more or fewer cells than the header is a reason, and so is what cannot be decompressed.
     """
     # The csv module's own bound, 128 KiB a cell, is for the whole process; ours is on the record.
     csv.field_size_limit(max(csv.field_size_limit(), limit))
     lines = _Lines(read_lines(path, limit), limit)
     header: list[str] | None = None
-    delimiter = ","
+    delimiter, begun = "\t" if tabs else "", False
+    if columns is not None:
+        header = list(columns)
+        yield CsvRow(0, cells={name: name for name in columns})
     while True:
         lines.begin()
         try:
+            first = next(lines).removeprefix("\ufeff") if header is None or not begun else None
+            begun = True
+            delimiter = delimiter or _delimiter(first or "")
             if header is None:
-                delimiter = _delimiter(first := next(lines))
-                cells = next(csv.reader([first], delimiter=delimiter, strict=True), [])
+                cells = next(csv.reader([first or ""], delimiter=delimiter, strict=True), [])
             else:
-                cells = next(csv.reader(lines, delimiter=delimiter, strict=True))
+                cells = next(csv.reader(lines if first is None else chain([first], lines), delimiter=delimiter, strict=True))
         except StopIteration:
             return
         except _LineProblem as problem:

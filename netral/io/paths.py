@@ -13,10 +13,10 @@ from typing import Protocol
 from netral.errors import NetralError
 
 COMPRESSIONS = (".gz", ".zst", ".xz")
-FORMATS = (".txt", ".jsonl", ".parquet", ".csv", ".html", ".htm", ".warc")
+FORMATS = (".txt", ".jsonl", ".parquet", ".csv", ".tsv", ".html", ".htm", ".warc")
 # What the extra `crawl` installs, by format.
 _CRAWL_MODULES = {".html": ("trafilatura",), ".htm": ("trafilatura",), ".warc": ("trafilatura", "warcio")}
-_SHOWN_FORMATS = ".txt, .jsonl, .csv, .html (also .gz, .zst, .xz), .parquet, .warc or .warc.gz"
+_SHOWN_FORMATS = ".txt, .jsonl, .csv, .tsv, .html (also .gz, .zst, .xz), .parquet, .warc or .warc.gz"
 STDIN = "-"
 
 
@@ -65,12 +65,16 @@ def expand_inputs(inputs: Sequence[str], exclude: Path | None = None) -> list[Pa
             if output is None or (real != output and output not in real.parents):
                 found[real] = min(path.absolute(), found.get(real, path.absolute()))
     paths = sorted(found.values(), key=lambda p: p.as_posix())
-    _require_extra(paths)
+    require_extra(paths)
     return paths
 
 
-def _require_extra(paths: Iterable[Path]) -> None:
-    """Refuse pages and web archives before any work is done when the libraries that read them are not installed."""
+def require_extra(paths: Iterable[Path]) -> None:
+    """Refuse pages and web archives before any work is done when the libraries that read them are not installed.
+
+    Raises:
+        NetralError: A file needs the extra `crawl`, which is not installed.
+    """
     for path in paths:
         missing = [name for name in _CRAWL_MODULES.get(input_format(path) or "", ()) if find_spec(name) is None]
         if missing:

@@ -84,7 +84,7 @@ def _rows(path: Path | RemoteFile, name: str, settings: ReadSettings, gold: bool
         yield _text_file(path, name, settings, rename, report)
     elif kind == ".jsonl":
         yield from _jsonl(path, name, settings, gold, rename, report)
-    elif kind == ".csv":
+    elif kind in (".csv", ".tsv"):
         yield from _csv(path, name, settings, gold, rename, report)
     elif kind == ".warc":
         yield from _warc(path, name, settings, rename, report)
@@ -249,7 +249,7 @@ def _mapped(record: dict[str, Any], settings: ReadSettings, report: ReadReport, 
 
 
 def _csv(path: Path | RemoteFile, name: str, settings: ReadSettings, gold: bool, rename: Rename, report: ReadReport) -> Iterator[Row]:
-    rows = read_csv(path, settings.max_record_bytes)
+    rows = read_csv(path, settings.max_record_bytes, settings.header, tabs=input_format(path) == ".tsv")
     header = next(rows, None)
     if header is None or header.reason:
         yield Reject(name, header.row, header.reason, header.detail) if header else Reject(name, 0, "empty", "the file holds no row")

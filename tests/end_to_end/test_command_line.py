@@ -21,7 +21,9 @@ def netral(*args, stdin=None, env=None):
 def test_version_and_help():
     assert netral("--version").stdout.startswith("netral ")
     text = netral("--help").stdout
-    assert all(name in text for name in ("prepare", "train", "evaluate", "label", "split", "verify", "cite", "config"))
+    assert all(
+        name in text for name in ("prepare", "train", "search", "evaluate", "label", "split", "verify", "cite", "annotate", "config")
+    )
 
 
 def test_exit_codes_are_documented_where_they_are_looked_for():
@@ -82,10 +84,16 @@ def test_label_from_stdin_to_stdout(tiny_model):
         (["split", "examples/articles", "--out", "o.parquet"], "JSON lines"),
         (["train", "-c", "missing.yaml", "--out", "OUT"], "missing.yaml"),
         (["train", "-c", "configs/recipes/mini.yaml", "--data", "configs", "--out", "OUT"], "no prepared data set"),
+        (["train", "-c", "configs/recipes/mini.yaml", "--seeds", "1", "--out", "OUT"], "--seeds"),
+        (["search", "-c", "configs/recipes/mini.yaml", "--data", "configs", "--out", "OUT"], "no prepared data set"),
         (["evaluate", "configs", "--out", "OUT"], "not a netral model folder"),
         (["evaluate", "inference/default_model", "--split", "dev", "--out", "OUT"], "split dev"),
+        (["evaluate", "inference/default_model", "cases", "--out", "OUT"], "--behaviour"),
+        (["evaluate", "inference/default_model", "--behaviour", "nowhere", "--out", "OUT"], "nowhere"),
         (["prepare", "-", "--out", "OUT"], "standard input"),
         (["prepare", "examples/articles", "--out", "OUT"], "no sentence with a gold label"),
+        (["annotate", "export", "README.md", "--format", "csv", "--n", "5", "--out", "OUT"], "not a format"),
+        (["annotate", "import", "configs/base.yaml", "--out", "OUT"], "base.yaml:1: no JSON"),
         (["config", "check", "README.md"], "README.md"),
         (["frobnicate"], "frobnicate"),
     ],
@@ -189,7 +197,7 @@ def test_the_whole_way_through_the_command_line(tmp_path, small_articles, tiny_e
     steps = [
         ["prepare", small_articles, *tiny, "--out", tmp_path / "data"],
         ["train", *tiny, "--data", tmp_path / "data", "--out", tmp_path / "model"],
-        ["evaluate", tmp_path / "model", *tiny, "--data", tmp_path / "data", "--out", tmp_path / "report"],
+        ["evaluate", tmp_path / "model", *tiny, "--data", tmp_path / "data", "--out", tmp_path / "report", "--behaviour"],
         ["label", "examples/articles", "--model", tmp_path / "model", "--out", tmp_path / "labelled.jsonl"],
     ]
     for step in steps:
@@ -199,4 +207,5 @@ def test_the_whole_way_through_the_command_line(tmp_path, small_articles, tiny_e
         assert "nothing to do" in netral(*step).stderr
     summary = subprocess.run([sys.executable, "-m", "training.demo_summary", str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
     assert "macro F1" in summary.stdout
+    assert "## Behaviour" in (tmp_path / "report" / "report.md").read_text()
     assert "sentences per second" in summary.stdout

@@ -136,7 +136,7 @@ class Killed(Exception):
 def test_resume_after_a_kill_gives_the_same_model(tmp_path, small_data, tiny_config, tiny_model, monkeypatch):
     import training.fit as fit
 
-    real = fit._ProgressCallback.on_step_end
+    real = fit.ProgressCallback.on_step_end
     steps = []
 
     def dies_in_the_second_epoch(self, args, state, control, **kwargs):
@@ -146,11 +146,11 @@ def test_resume_after_a_kill_gives_the_same_model(tmp_path, small_data, tiny_con
         real(self, args, state, control, **kwargs)
 
     out = tmp_path / "model"
-    monkeypatch.setattr(fit._ProgressCallback, "on_step_end", dies_in_the_second_epoch)
+    monkeypatch.setattr(fit.ProgressCallback, "on_step_end", dies_in_the_second_epoch)
     with pytest.raises(Killed):
         fit.train(tiny_config, small_data, out)
     assert not out.exists()
-    monkeypatch.setattr(fit._ProgressCallback, "on_step_end", real)
+    monkeypatch.setattr(fit.ProgressCallback, "on_step_end", real)
     run = fit.train(tiny_config, small_data, out, resume=True)
     assert run["resumed"]
     assert not out.with_name("model.checkpoints").exists()
@@ -159,7 +159,7 @@ def test_resume_after_a_kill_gives_the_same_model(tmp_path, small_data, tiny_con
 
 
 def test_which_checkpoint_is_resumed(tmp_path):
-    import training.fit as fit
+    from training.trainer import resume_point
 
     left = tmp_path / "model.checkpoints"
 
@@ -172,16 +172,16 @@ def test_which_checkpoint_is_resumed(tmp_path):
                 (left / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
 
     leave("wanted", 7, 30)  # killed while it wrote the third
-    assert fit._resume_point(left, "wanted", True, False) == str(left / "checkpoint-30")
+    assert resume_point(left, "wanted", True, False) == str(left / "checkpoint-30")
     assert not (left / "checkpoint-200").exists()
     with pytest.raises(NetralError, match="--resume"):
-        fit._resume_point(left, "wanted", False, False)
+        resume_point(left, "wanted", False, False)
     leave("another", 7)
-    assert fit._resume_point(left, "wanted", True, False) is None
+    assert resume_point(left, "wanted", True, False) is None
     assert not (left / "checkpoint-7").exists()
     (left / "netral_fingerprint.json").unlink()
     with pytest.raises(NetralError, match="did not write"):
-        fit._resume_point(left, "wanted", True, True)
+        resume_point(left, "wanted", True, True)
 
 
 def test_resume_counts_the_epochs_without_improvement_on(tmp_path, small_data, tiny_config, monkeypatch):
@@ -189,21 +189,25 @@ def test_resume_counts_the_epochs_without_improvement_on(tmp_path, small_data, t
     import training.fit as fit
 
     config = tiny_config.model_copy(
-        update={"train": tiny_config.train.model_copy(update={"epochs": 6, "early_stopping_patience": 2, "learning_rate": 1e-9})}
+        update={
+            "train": tiny_config.train.model_copy(
+                update={"epochs": 6, "early_stopping_patience": 2, "learning_rate": 1e-9, "precision": "fp32"}
+            )
+        }
     )
-    # Nothing gets better: stopped after the third epoch.
+    # Nothing gets better: stopped after the third epoch. (In bf16 a rate near zero still moves a score over another.)
     assert fit.train(config, small_data, tmp_path / "straight")["epochs_run"] == 3
-    real = fit._ProgressCallback.on_step_end
+    real = fit.ProgressCallback.on_step_end
 
     def dies(self, args, state, control, **kwargs):
         if state.epoch > 2.3:
             raise Killed
         real(self, args, state, control, **kwargs)
 
-    monkeypatch.setattr(fit._ProgressCallback, "on_step_end", dies)
+    monkeypatch.setattr(fit.ProgressCallback, "on_step_end", dies)
     with pytest.raises(Killed):
         fit.train(config, small_data, tmp_path / "resumed")
-    monkeypatch.setattr(fit._ProgressCallback, "on_step_end", real)
+    monkeypatch.setattr(fit.ProgressCallback, "on_step_end", real)
     assert fit.train(config, small_data, tmp_path / "resumed", resume=True)["epochs_run"] == 3
     assert (tmp_path / "resumed" / "model.safetensors").read_bytes() == (tmp_path / "straight" / "model.safetensors").read_bytes()
 
@@ -224,6 +228,29 @@ def test_the_report_says_what_it_measured(tmp_path, tiny_model, small_data, tiny
     assert "bootstrap over articles" in text
     assert "rules (regular expressions)" in text
     assert evaluate(tiny_model, small_data, tmp_path / "report", tiny_config)["unchanged"]
+    assert "behaviour" not in report
+
+
+def test_the_report_holds_the_behaviour_suite_and_follows_its_cases(tmp_path, tiny_model, small_data, tiny_config):
+    cases = tmp_path / "cases"
+    cases.mkdir()
+    row = "cases:\n  - {id: a, rule: r, text: ASN harus netral., present: [warning], absent: rest}\n"
+    # Whatever the model says, one of these two fails.
+    opposites = (
+        "  - {id: b, rule: r, text: Hujan turun., present: [warning]}\n  - {id: c, rule: r, text: Hujan turun., absent: [warning]}\n"
+    )
+    (cases / "plain.yaml").write_text(row)
+    first = evaluate(tiny_model, small_data, tmp_path / "report", tiny_config, behaviour=cases)["behaviour"]
+    assert first["groups"]["plain"]["cases"] == 1
+    assert evaluate(tiny_model, small_data, tmp_path / "report", tiny_config, behaviour=cases)["unchanged"]
+    (cases / "plain.yaml").write_text(row + opposites)
+    second = evaluate(tiny_model, small_data, tmp_path / "report", tiny_config, behaviour=cases, overwrite=True)["behaviour"]
+    assert second["groups"]["plain"]["cases"] == 3
+    (failed,) = [each for each in second["failed"] if each["id"] in "bc"]
+    assert set(failed["sentences"][0]["scores"]) == set(tiny_config.labels)
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "## Behaviour" in text
+    assert "Hujan turun." in text
 
 
 @pytest.fixture(scope="module")
@@ -362,3 +389,47 @@ def test_split_writes_what_cleaning_dropped(tmp_path):
     (drop,) = read_jsonl(tmp_path / "d.jsonl")
     assert drop == {"article_id": "a", "start": 18, "end": 39, "rule": "teaser", "text": text[18:39]}
     assert [row["sentence_id"] for row in read_jsonl(tmp_path / "s.jsonl")] == ["a:1", "a:2"]
+
+
+# Unlike each other, so that only a copy is a near-duplicate.
+PLACES = "Ambon Banjarbaru Cirebon Denpasar Enrekang Fakfak Gunungkidul Hulu Jayawijaya Kotawaringin Lubuklinggau Morotai".split()
+
+
+def test_files_that_only_train_never_reach_the_held_out_splits(tmp_path):
+    said = "Camat {n} mengingatkan seluruh pegawai di wilayah {n} agar tidak ikut kampanye pasangan calon nomor {n}."
+    held = [{"article_id": f"a{n}", "sentence": said.format(n=name), "labels": ["warning"]} for n, name in enumerate(PLACES)]
+    (tmp_path / "held.jsonl").write_text("".join(json.dumps(row) + "\n" for row in held))
+    extra = [
+        {"article_id": f"x{n}", "sentence": f"Hujan deras turun di {name} sejak pagi tadi.", "labels": []} for n, name in enumerate(PLACES)
+    ]
+    extra += [{**row, "article_id": f"copy{n}", "sentence": row["sentence"] + " "} for n, row in enumerate(held)]
+    (tmp_path / "silver-1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in extra))
+    config = load_config(None, ["prepare.train_only=silver-*", "prepare.near_duplicate=0.9", "prepare.train=0.4", "prepare.test=0.45"])
+    run = prepare([str(tmp_path / "held.jsonl"), str(tmp_path / "silver-1.jsonl")], tmp_path / "data", config)
+    splits = {split: pq.read_table(tmp_path / "data" / f"{split}.parquet").to_pylist() for split in ("train", "validation", "test")}
+    assert {row["article_id"][0] for split in ("validation", "test") for row in splits[split]} == {"a"}
+    of_held = len(splits["validation"]) + len(splits["test"])
+    assert run["counts"]["rejects"] == {"near_held_out": of_held}
+    assert of_held >= 5
+    assert sum(row["article_id"].startswith("x") for row in splits["train"]) == len(PLACES)
+    # The shares are those of the other file alone.
+    assert len(splits["test"]) == pytest.approx(0.45 * len(PLACES), abs=1.5)
+
+
+def test_files_that_only_train_leave_the_other_splits_as_they_are(tmp_path):
+    rows = [
+        {"article_id": f"a{n}", "sentence": f"Lurah {name} diminta netral pada hari ke-{n}.", "labels": []} for n, name in enumerate(PLACES)
+    ]
+    write_jsonl(tmp_path / "held.jsonl", rows)
+    write_jsonl(
+        tmp_path / "a-silver.jsonl",
+        [{"article_id": f"x{n}", "sentence": f"{name} dilanda hujan.", "labels": ["warning"]} for n, name in enumerate(PLACES)],
+    )
+    config = load_config(None, ["prepare.train_only=a-silver*", "prepare.near_duplicate=0.95"])
+    prepare([str(tmp_path / "held.jsonl")], tmp_path / "without", config)
+    prepare([str(tmp_path / "a-silver.jsonl"), str(tmp_path / "held.jsonl")], tmp_path / "with", config)
+    for held in ("validation", "test"):
+        tables = [pq.read_table(tmp_path / kind / f"{held}.parquet") for kind in ("with", "without")]
+        found = [table["sentence_id"].to_pylist() for table in tables]
+        assert found[0] == found[1]
+        assert found[0]

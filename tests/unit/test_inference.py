@@ -116,7 +116,7 @@ class Failing(Wrapped):
 def test_what_the_backend_cannot_do_fails_alone_and_by_name(tiny_model, sentences):
     inner = loaded(tiny_model)
     expected = Predictor(tiny_model, backend=inner).predict(sentences)
-    token = Predictor(tiny_model, backend="fake")._tokenizer.token_to_id("bawaslu")
+    token = Predictor(tiny_model, backend="fake")._tokeniser.tokenizer.token_to_id("bawaslu")
     bad = [i for i, text in enumerate(sentences) if "bawaslu" in text.lower()]
     assert bad
     predictor = Predictor(tiny_model, backend=Failing(inner, token))
@@ -186,8 +186,8 @@ def test_a_long_sentence_is_scored_by_windows_with_the_maximum(tiny_model):
     predictor = Predictor(tiny_model, backend=loaded(tiny_model))
     limit = predictor.folder.serving.max_length
     words = [f"{a}{b}" for a in ("ASN ", "sanksi ", "boleh ", "pilkada ") for b in ("harus ", "dan ", "tidak ")] * 20
-    rows = predictor._encoded(["".join(words)])[0]
-    whole = predictor._tokenizer.encode("".join(words)).ids
+    rows = predictor._tokeniser.rows(["".join(words)])[0][0]
+    whole = predictor._tokeniser.tokenizer.encode("".join(words)).ids
     assert len(rows) > 2
     assert all(len(row) <= limit and row[0] == whole[0] and row[-1] == whole[-1] for row in rows)
     inner = [row[1:-1] for row in rows]
@@ -195,11 +195,11 @@ def test_a_long_sentence_is_scored_by_windows_with_the_maximum(tiny_model):
     assert joined == whole[1:-1]
     (found,) = predictor.predict(["".join(words)])
     assert found.truncated
-    alone = [predictor._scorer.scores([row])[0][0] for row in rows]
+    alone = [predictor._scorer.scores([row], np.zeros((1, 1)))[0][0] for row in rows]
     assert list(found.scores.values()) == np.max(alone, axis=0).tolist()
-    exactly = predictor._encoded([""])[0][0]
-    assert len(predictor._cut([exactly[0], *[9] * (limit - 2), exactly[-1]])) == 1
-    assert len(predictor._cut([exactly[0], *[9] * (limit - 1), exactly[-1]])) == 2
+    exactly = predictor._tokeniser.rows([""])[0][0][0]
+    assert len(predictor._tokeniser.windows([exactly[0], *[9] * (limit - 2), exactly[-1]])) == 1
+    assert len(predictor._tokeniser.windows([exactly[0], *[9] * (limit - 1), exactly[-1]])) == 2
 
 
 def test_stream_reads_no_more_than_two_windows_ahead(tiny_model):

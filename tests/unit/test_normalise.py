@@ -57,3 +57,16 @@ def test_entities_and_odd_spaces():
 def test_plain_text_is_not_copied():
     text = "ASN harus netral."
     assert normalise(text).text is text
+
+
+def test_capitals_are_calmed_for_the_model_only_where_a_whole_sentence_shouts():
+    assert model_text("CAMAT DAN LURAH DIMINTA NETRAL, KATA KETUA KPU") == "Camat dan lurah diminta netral, kata ketua KPU"
+    assert model_text("“ASN HARUS TETAP NETRAL SAMPAI AKHIR!”") == "“ASN harus tetap netral sampai akhir!”"
+    for kept in ("BANDUNG, WARTA – Bupati meminta ASN netral.", "KPU dan TNI", "UU ASN DAN PP"):
+        assert model_text(kept) == kept
+
+
+@given(st.text())
+def test_the_form_for_the_model_is_stable(text):
+    once = model_text(text)
+    assert model_text(once) == once or "&" in text

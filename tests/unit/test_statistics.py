@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 
 from netral.config import load_config
 from netral.errors import NetralError
+from training.choices import choice_figures
 from training.metrics import calibration_of, f1_of
 from training.statistics.bootstrap import GroupBootstrap, wilson
 from training.statistics.compare import changes, compare, difference_of_f1, holm, smallest_difference, verdict
@@ -248,6 +250,30 @@ def test_compare_finds_the_better_model_and_counts_what_changed():
     )
 
 
+def test_macro_f1_of_aspects_is_over_their_values_as_in_the_report():
+    labels, choices = ("p:good", "p:bad", "q:good", "q:bad"), {"p": ["p:good", "p:bad"], "q": ["q:good", "q:bad"]}
+
+    def system(seed, flips):
+        one = answers(seed, flips=flips)
+        truth, given = (np.stack([a[:, 0], 1 - a[:, 0], a[:, 1], 1 - a[:, 1]], axis=1) for a in (one.truth, one.given))
+        return Predictions(labels, one.sentence_ids, one.articles, one.groups, one.sentences, truth, given, given / 1.0, choices)
+
+    base, other = system(1, 0.3), system(2, 0.05)
+    figures = compare({"base": base, "other": other}, load_config(None))["models"]["other"]["figures"]
+    assert figures["macro_f1"]["base"] == pytest.approx(choice_figures(base.given, base.truth, labels, choices)["macro_f1"], abs=1e-4)
+    difference, _ = differences(base, other, load_config(None))["macro_f1"]
+    assert difference == pytest.approx(figures["macro_f1"]["difference"], abs=1e-4)
+    over_columns = np.mean([figures[label]["difference"] for label in labels])
+    assert abs(over_columns - difference) > 1e-3
+    # Wrong values of one aspect alone: 16 exchanges of whole groups are all there is, of which 2 are as far apart.
+    groups, right = [0, 1, 2, 3], np.array([[1, 0, 1, 0], [0, 1, 1, 0], [1, 0, 0, 1], [0, 1, 0, 1]])
+    wrong = np.column_stack([1 - right[:, :2], right[:, 2:]])
+    joined = np.array([[1, 0], [0, 1], [1, 0], [0, 1]])
+    assert difference_of_f1(groups, right, wrong, right, 20_000, 1, joined)[-1] == pytest.approx(2 / 16, abs=0.01)
+    with pytest.raises(NetralError, match="exactly one"):
+        same_sentences(base, replace(other, choices={}), ("base", "other"))
+
+
 def test_predictions_survive_their_file_and_other_sentences_are_refused(tmp_path):
     found = answers(flips=0.1)
     write_predictions(tmp_path / "predictions.parquet", found)
@@ -255,6 +281,9 @@ def test_predictions_survive_their_file_and_other_sentences_are_refused(tmp_path
     assert again.sentence_ids == found.sentence_ids
     assert (again.given == found.given).all()
     assert (again.scores == found.scores).all()
+    assert again.choices == {}
+    write_predictions(tmp_path / "predictions.parquet", replace(found, choices={"": ["a", "b"]}))
+    assert read_predictions(tmp_path).choices == {"": ["a", "b"]}
     with pytest.raises(NetralError, match="80 sentences are in one of them only, the first x:320"):
         same_sentences(found, answers(articles=32), ("one", "other"))
     other = answers()

@@ -1,19 +1,23 @@
 """Goals, review bands and drift, on scores whose right answers are known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import Dataset
 from scipy.stats import ks_2samp
 from support import read_jsonl, write_jsonl
 
 from netral.config import EvaluateSettings, load_config
 from netral.errors import NetralError
 from netral.labels import LABELS as GOLD_LABELS
-from netral.model_folder import open_model_folder
+from netral.model_folder import Calibration, Decision, open_model_folder
+from training.dataset import LabelledSentences
 from training.decision import sentence_weights
+from training.folds import FoldScores, write_scores
 from training.statistics.decide import HeldOut, choose_threshold, decide, expected, held_out, in_bands, promise, review_bands
 from training.statistics.drift import drift, population_stability_index, read_side
 from training.statistics.goals import Goal, goals_by_label, parse_goal
@@ -128,21 +132,37 @@ def test_review_bands_hold_the_budget_and_lie_around_the_thresholds():
     assert in_bands(scores, own, LABELS).any(axis=1).sum() <= 20
 
 
-def test_out_of_fold_scores_are_calibrated_as_the_model_is(tmp_path, tiny_model):
-    folder = open_model_folder(tiny_model)
-    copy = tmp_path / "model"
-    copy.symlink_to(tiny_model)
-    logits = [dict.fromkeys(folder.labels, value) for value in (-2.0, 0.0, 2.0)]
-    rows = [
-        {"sentence_id": f"s{i}", "article_id": "x", "group": 7, "fold": i, "labels": [folder.labels[0]], "logits": each}
-        for i, each in enumerate(logits)
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "model.out-of-fold.parquet")
-    found = held_out(open_model_folder(copy), None, load_config(None))
-    calibration = folder.decision.calibration[folder.labels[1]]
-    wanted = [1 / (1 + np.exp(-(calibration.slope * z + calibration.offset))) for z in (-2, 0, 2)]
-    assert found.scores[:, 1] == pytest.approx(wanted, abs=5e-4)
+def test_out_of_fold_scores_are_those_of_the_encoder_and_the_words(tmp_path, tiny_model):
+    model = open_model_folder(tiny_model)
+    calibration = {label: Calibration(slope=2.0, offset=-0.5, lexical=0.25) for label in model.labels}
+    decision = Decision.model_validate({**model.decision.model_dump(), "calibration": calibration})
+    columns = {
+        "article_id": ["x"] * 3,
+        "sentence_id": ["s0", "s1", "s2"],
+        "group": [7] * 3,
+        "sentence": ["Satu.", "Dua.", "Tiga."],
+        "labels": [[model.labels[0]]] * 3,
+    }
+    logits, words = np.repeat([[-2.0], [0.0], [2.0]], 4, axis=1), np.repeat([[4.0], [1.0], [-8.0]], 4, axis=1)
+    scores = FoldScores(LabelledSentences(Dataset.from_dict(columns), model.labels), logits, words, (0, 1, 2))
+    write_scores(tmp_path / "model.out-of-fold.parquet", scores, decision)
+    found = held_out(replace(model, path=tmp_path / "model", decision=decision), None, load_config(None))
+    # Shares of the words 1, 0.25 and -2 beside the logits -2, 0 and 2.
+    assert found.scores[:, 1] == pytest.approx([1 / (1 + np.exp(-(2 * z - 0.5))) for z in (-1.0, 0.25, 0.0)], abs=5e-4)
     assert (found.source, found.groups, found.truth[0].tolist()) == ("train and validation, out of 3 folds", ["7"] * 3, [1, 0, 0, 0])
+
+
+def test_out_of_fold_scores_of_another_label_set_are_refused(tmp_path, tiny_model):
+    rows = [{"article_id": "x", "group": 1, "fold": 0, "labels": [], "scores": {"other": 0.5}}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "model.out-of-fold.parquet")
+    with pytest.raises(NetralError, match="not the out-of-fold scores of this model"):
+        held_out(replace(open_model_folder(tiny_model), path=tmp_path / "model"), None, load_config(None))
+
+
+def test_a_decision_without_bands_is_written_without_them():
+    plain = Decision(labels=["a"], calibration={"a": Calibration()}, thresholds={"a": 0.5})
+    assert "review" not in plain.model_dump()
+    assert plain.model_copy(update={"review": {"a": (0.4, 0.6)}}).model_dump()["review"] == {"a": (0.4, 0.6)}
 
 
 def test_decide_keeps_what_no_goal_names_and_needs_a_day_for_review(tiny_model, small_data):

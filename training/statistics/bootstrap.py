@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from training.metrics import ArticleBootstrap
+from training.metrics import ArticleBootstrap, divided
 
 Interval = tuple[float, float]
 _DIGITS = 4
@@ -59,10 +59,6 @@ class GroupBootstrap(ArticleBootstrap):
         self.samples, self.groups = self._weights.shape
         self._applied = _Weights(self._weights.astype(float))
         self._weights = self._applied  # type: ignore[assignment]
-
-    def totals(self, values: np.ndarray) -> np.ndarray:
-        """Return the sum of each column over the sentences, in every row."""
-        return np.asarray(self._applied @ self._per_article(values))
 
     def ratio(self, over: np.ndarray, under: np.ndarray) -> np.ndarray:
         """Return sums of columns divided by sums of others in every row; NaN where there is nothing to divide by."""
@@ -115,11 +111,6 @@ class GroupBootstrap(ArticleBootstrap):
         low, high = (np.sqrt(sum((share - floor[side]) ** 2 for share, floor in zip(shares, floors, strict=True))) for side in (0, 1))
         middle = float(np.mean(shares))
         return max(middle - float(low) / len(shares), 0.0), min(middle + float(high) / len(shares), 1.0)
-
-
-def divided(over: np.ndarray, under: np.ndarray) -> np.ndarray:
-    """Divide; NaN where there is nothing to divide by."""
-    return np.where(under > 0, over / np.where(under > 0, under, 1), np.nan)
 
 
 def wilson(successes: float, trials: float, confidence: float) -> Interval:

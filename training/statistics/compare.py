@@ -13,7 +13,7 @@ from netral.io.writers import JsonlWriter
 from netral.provenance import RUN_FILE, libraries, write_json
 from training.metrics import f1_of
 from training.statistics.bootstrap import GroupBootstrap
-from training.statistics.predictions import PREDICTIONS_FILE, Predictions, read_predictions, same_sentences
+from training.statistics.predictions import PREDICTIONS_FILE, Predictions, macro_columns, read_predictions, same_sentences
 
 # With 9,999 shuffles a p-value of 0.05 has a standard error of 0.002, and the smallest one possible is 0.0001.
 PERMUTATIONS = 9999
@@ -24,7 +24,13 @@ _BLOCK = 1000
 
 
 def difference_of_f1(
-    groups: Sequence[Hashable], truth: np.ndarray, base: np.ndarray, other: np.ndarray, permutations: int, seed: int
+    groups: Sequence[Hashable],
+    truth: np.ndarray,
+    base: np.ndarray,
+    other: np.ndarray,
+    permutations: int,
+    seed: int,
+    values: np.ndarray | None = None,
 ) -> np.ndarray:
     """Test by approximate randomisation (Noreen 1989) whether two systems differ in F1.
 
@@ -38,6 +44,7 @@ def difference_of_f1(
         other: What the other gave.
         permutations: How many random exchanges; the real outcome is counted as one more.
         seed: Of the exchanges.
+        values: Over what macro F1 is the mean (training.statistics.predictions.macro_columns); None for the labels.
 
     Returns:
         Two-sided p-values for the labels and, at the end, for macro F1.
@@ -52,6 +59,7 @@ def difference_of_f1(
     hits = per_group(base * truth), per_group(other * truth)
     chosen = per_group(base), per_group(other)
     positives = truth.sum(axis=0)
+    joined = np.eye(truth.shape[1], dtype=int) if values is None else values
 
     def differences(exchanged: np.ndarray) -> np.ndarray:
         """Of rows that say which groups are exchanged."""
@@ -59,8 +67,8 @@ def difference_of_f1(
             (pair[0].sum(0) + exchanged @ (pair[1] - pair[0]), pair[1].sum(0) + exchanged @ (pair[0] - pair[1])) for pair in (hits, chosen)
         ]
         first, second = (f1_of(sums[0][side], sums[1][side], positives) for side in (0, 1))
-        each = second - first
-        return np.column_stack([each, each.mean(axis=1)])
+        macro = [f1_of(sums[0][side] @ joined, sums[1][side] @ joined, positives @ joined).mean(axis=1) for side in (0, 1)]
+        return np.column_stack([second - first, macro[1] - macro[0]])
 
     real = differences(np.zeros((1, owner.max() + 1)))[0]
     rng = np.random.default_rng(seed)
@@ -155,9 +163,12 @@ def compare(systems: dict[str, Predictions], config: Config) -> dict[str, Any]:
 
 
 def _pair(base: Predictions, other: Predictions, bootstrap: GroupBootstrap, seed: int) -> dict[str, Any]:
-    before, after = bootstrap.f1(base.given, base.truth), bootstrap.f1(other.given, base.truth)
-    before, after = (np.column_stack([rows, rows.mean(axis=1)]) for rows in (before, after))
-    p_values = difference_of_f1(base.groups, base.truth, base.given, other.given, PERMUTATIONS, seed)
+    values = macro_columns(base, other)
+    before, after = (
+        np.column_stack([bootstrap.f1(each.given, base.truth), bootstrap.f1(each.given, base.truth, values).mean(axis=1)])
+        for each in (base, other)
+    )
+    p_values = difference_of_f1(base.groups, base.truth, base.given, other.given, PERMUTATIONS, seed, values)
     changed = changes(base, other)
     figures: dict[str, Any] = {}
     for k, name in enumerate((*base.labels, MACRO)):

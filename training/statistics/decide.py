@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from inference.deciding import SCORE_DECIMALS
 from inference.predictor import Predictor
-from inference.scoring import SCORE_DECIMALS
 from netral.config import Config, DecisionSettings
 from netral.errors import NetralError
 from netral.model_folder import Decision, ModelFolder, open_model_folder
@@ -65,17 +65,15 @@ def held_out(folder: ModelFolder, data: Path | None, config: Config) -> HeldOut:
 
 def _out_of_fold(path: Path, folder: ModelFolder) -> HeldOut:
     rows = pq.read_table(path).to_pydict()
-    labels, decision = folder.labels, folder.decision
+    labels = folder.labels
     try:
-        logits = np.array([[row[label] for label in labels] for row in rows["logits"]], dtype=float)
+        # Not from the logits: these are the encoder's alone, and a model of words may stand beside it.
+        scores = np.array([[row[label] for label in labels] for row in rows["scores"]], dtype=float)
         truth = np.array([[int(label in names) for label in labels] for names in rows["labels"]])
         groups, articles, folds = [str(group) for group in rows["group"]], len(set(rows["article_id"])), len(set(rows["fold"]))
     except (KeyError, TypeError) as error:
         raise NetralError(f"{path}: not the out-of-fold scores of this model ({error})", "train the model again") from None
-    slopes = np.array([decision.calibration[label].slope for label in labels])
-    offsets = np.array([decision.calibration[label].offset for label in labels])
-    scores = np.round(1 / (1 + np.exp(-np.clip(slopes * logits + offsets, -60, 60))), SCORE_DECIMALS)
-    return HeldOut(f"train and validation, out of {folds} folds", labels, scores, truth, groups, articles)
+    return HeldOut(f"train and validation, out of {folds} folds", labels, np.round(scores, SCORE_DECIMALS), truth, groups, articles)
 
 
 def choose_threshold(goal: Goal, scores: np.ndarray, truth: np.ndarray, weights: np.ndarray, groups: Sequence[str], seed: int) -> float:

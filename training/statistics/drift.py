@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 from scipy.stats import ks_2samp
 
-from inference.scoring import SCORE_DECIMALS
+from inference.deciding import SCORE_DECIMALS
 from netral.citations import find_citations
 from netral.config import EvaluateSettings
 from netral.errors import NetralError

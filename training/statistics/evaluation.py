@@ -10,28 +10,30 @@ import pyarrow.parquet as pq
 
 from inference.predictor import Predictor
 from netral.config import Config
+from training.choices import Choices
 from training.dataset import LabelledSentences, load_split
 from training.metrics import average_precision_of
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.curves import reliability, threshold_curves
-from training.statistics.leaks import random_split, similarities, similarity_figures
+from training.statistics.leaks import no_random_split, random_split, similarities, similarity_figures
 from training.statistics.predictions import Predictions
 from training.statistics.slices import slice_figures, slice_values
 
 _DIGITS = 4
 
 
-def predictions_of(held: LabelledSentences, given: np.ndarray, scores: np.ndarray, labels: Sequence[str]) -> Predictions:
+def predictions_of(held: LabelledSentences, given: np.ndarray, scores: np.ndarray, labels: Sequence[str], choices: Choices) -> Predictions:
     """Put what a model answered beside the sentences."""
     return Predictions(
         labels=tuple(labels),
         sentence_ids=held.sentence_ids,
         articles=held.articles,
         groups=held.groups,
-        sentences=held.sentences,
+        sentences=held.words,
         truth=held.truth,
         given=given,
         scores=scores,
+        choices={aspect: list(choice) for aspect, choice in choices.items()},
     )
 
 
@@ -41,11 +43,12 @@ def predict_split(predictor: Predictor, data: Path, split: str) -> Predictions:
     Raises:
         NetralError: The data set is missing or does not fit the model.
     """
-    held = load_split(data, split, predictor.labels)
-    answers = predictor.predict(held.sentences)
+    choices = predictor.folder.decision.choices
+    held = load_split(data, split, predictor.labels, choices, predictor.pairs)
+    answers = predictor.predict(held.inputs)
     given = np.array([[int(label in answer.labels) for label in predictor.labels] for answer in answers])
     scores = np.array([[answer.scores[label] for label in predictor.labels] for answer in answers])
-    return predictions_of(held, given, scores, predictor.labels)
+    return predictions_of(held, given, scores, predictor.labels, choices)
 
 
 def label_intervals(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], bootstrap: GroupBootstrap) -> dict[str, dict[str, Any]]:
@@ -82,16 +85,17 @@ def average_precision_figures(found: Predictions, bootstrap: GroupBootstrap) -> 
     return figures
 
 
-def more_figures(data: Path, split: str, found: Predictions, config: Config, bootstrap: GroupBootstrap) -> dict[str, Any]:
+def more_figures(data: Path, split: str, found: Predictions, pairs: bool, config: Config, bootstrap: GroupBootstrap) -> dict[str, Any]:
     """Return reliability, threshold curves, slices and the leak figures of a split."""
-    near = similarities(data, found.sentence_ids)
+    near, reason = similarities(data, found.sentence_ids), no_random_split(data, found.choices)
     return {
         "reliability": reliability(found.scores, found.truth, found.labels, bootstrap),
         "threshold_curves": threshold_curves(found.scores, found.truth, found.labels, bootstrap),
         "slices": _slices(data / f"{split}.parquet", found, near, config.evaluate.slices, bootstrap),
         "leaks": {
             "similarity": None if near is None else similarity_figures(near),
-            "random_split": random_split(data, found.labels, config),
+            "random_split": None if reason else random_split(data, found.labels, pairs, config),
+            **({"no_random_split": reason} if reason else {}),
         },
     }
 

@@ -9,7 +9,7 @@ from netral.config import Config
 from netral.errors import NetralError
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.compare import MACRO, signed
-from training.statistics.predictions import Predictions, read_predictions, same_sentences
+from training.statistics.predictions import Predictions, macro_columns, read_predictions, same_sentences
 
 _FORM = re.compile(r"^\s*(?P<metric>\S+?)\s*(?P<sign>>=|<=)\s*(?P<bound>\d+(?:\.\d+)?)\s*$")
 
@@ -106,6 +106,8 @@ def differences(before: Predictions, after: Predictions, config: Config) -> dict
     """Return the paired difference of macro F1 and of each label's F1, with intervals."""
     settings = config.evaluate
     bootstrap = GroupBootstrap(before.groups, settings.bootstrap_samples, settings.confidence, settings.seed)
+    values = macro_columns(before, after)
     rows = bootstrap.f1(after.given, before.truth) - bootstrap.f1(before.given, before.truth)
-    found = {MACRO: rows.mean(axis=1), **{f"{label}.f1": rows[:, k] for k, label in enumerate(before.labels)}}
+    joined = bootstrap.f1(after.given, before.truth, values) - bootstrap.f1(before.given, before.truth, values)
+    found = {MACRO: joined.mean(axis=1), **{f"{label}.f1": rows[:, k] for k, label in enumerate(before.labels)}}
     return {name: (float(values[-1]), bootstrap.interval(values)) for name, values in found.items()}

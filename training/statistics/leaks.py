@@ -1,5 +1,6 @@
 """What the partition spares us: how near test sentences are to training, and what a random split of sentences would have claimed."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,22 @@ def similarity_figures(values: np.ndarray) -> dict[str, Any]:
     }
 
 
-def random_split(data: Path, labels: tuple[str, ...], config: Config) -> dict[str, Any]:
+def no_random_split(data: Path, choices: Mapping[str, Sequence[str]]) -> str | None:
+    """Return why a data set has no figure on a random split, or None where it has one."""
+    if choices:
+        return "it is not made for single-label tasks"
+    empty = next((split for split in SPLITS if not pq.read_metadata(data / f"{split}.parquet").num_rows), None)
+    return f"the {empty} split is empty" if empty else None
+
+
+def random_split(data: Path, labels: tuple[str, ...], pairs: bool, config: Config) -> dict[str, Any]:
     """Return macro F1 of TF-IDF with logistic regression on a split of the same sizes that cuts articles apart.
 
     Sentences of one article, and copies of one report, then stand on both sides, and what is learnt of them is not what a new article
     needs. The honest figure of the same model is ``systems.tfidf``.
     """
-    splits = [load_split(data, split, labels) for split in SPLITS]
-    sentences = [sentence for split in splits for sentence in split.sentences]
+    splits = [load_split(data, split, labels, pairs=pairs) for split in SPLITS]
+    sentences = [sentence for split in splits for sentence in split.words]
     articles = [article for split in splits for article in split.articles]
     truth = np.concatenate([split.truth for split in splits])
     shuffled = np.random.default_rng(config.evaluate.seed).permutation(len(sentences))

@@ -42,7 +42,8 @@ def statistics_markdown(report: dict[str, Any]) -> str:
 
 
 def _leaks(report: dict[str, Any]) -> list[str]:
-    near, random = report["leaks"]["similarity"], report["leaks"]["random_split"]
+    leaks = report["leaks"]
+    near, random = leaks["similarity"], leaks["random_split"]
     lines = []
     if near:
         lines.append(
@@ -50,7 +51,9 @@ def _leaks(report: dict[str, Any]) -> list[str]:
             f"{near['median']:.2f}, from 0.4 on {near['from_0.4']} of {near['sentences']} sentences"
         )
     honest = report["systems"].get("tfidf")
-    if honest:
+    if random is None:
+        lines.append(f"- No figure on a random split of sentences: {leaks['no_random_split']}")
+    elif honest:
         lines.append(
             f"- TF-IDF + logistic regression, macro F1: {with_interval(honest['macro_f1'], honest['macro_f1_interval'])} on this split, "
             f"{with_interval(random['macro_f1'], random['macro_f1_interval'])} on a random split of sentences, which has "
