@@ -56,11 +56,15 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
+    _load(config, data)  # says what is missing before anything is written
     resume_from = resume_point(checkpoints_of(out), wanted, resume, overwrite)
-    # A missing file is named by `load_split`, with the next step.
-    files = [data / f"{split}.parquet" for split in ("train", "validation")]
-    inputs = {path.stem: file_digest(path) for path in files if path.is_file()}
+    inputs = {split: file_digest(data / f"{split}.parquet") for split in ("train", "validation")}
     return fit(config, data, out, {"stage": "train", "fingerprint": wanted, "inputs": inputs}, resume_from)
+
+
+def _load(config: Config, data: Path) -> tuple[LabelledSentences, LabelledSentences]:
+    task: dict[str, Any] = {"labels": config.label_names, "choices": config.choices, "pairs": config.pairs}
+    return load_split(data, "train", **task), load_split(data, "validation", **task)
 
 
 def checkpoints_of(out: Path) -> Path:
@@ -73,8 +77,7 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
 
     The trained model waits among the checkpoints while out-of-fold scores are made, so that a stop there costs one fold.
     """
-    task: dict[str, Any] = {"labels": config.label_names, "choices": config.choices, "pairs": config.pairs}
-    train_split, validation = load_split(data, "train", **task), load_split(data, "validation", **task)
+    train_split, validation = _load(config, data)
     checkpoints = checkpoints_of(out)
     trained = checkpoints / "trained"
     if not (trained / RUN_FILE).is_file():
