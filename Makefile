@@ -28,10 +28,11 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -q
 
-# A hundred kills of a folder job at random moments (`make test` has ten), and jobs on Ray, which takes 240 MB and is not in `install`.
+# A hundred kills of a folder job at random moments (`make test` has ten), jobs on Ray, which takes 240 MB and is not in
+# `install`, and the long simulation of intervals.
 test-slow: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
-	NETRAL_SLOW=1 $(BIN)/python -m pytest -q tests/end_to_end/test_fault.py tests/end_to_end/test_ray.py
+	NETRAL_SLOW=1 $(BIN)/python -m pytest -q tests/end_to_end/test_fault.py tests/end_to_end/test_ray.py tests/unit/test_statistics.py
 
 check: install
 	$(BIN)/ruff format --check .
@@ -43,6 +44,7 @@ check: install
 bench: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m inference.bench
+	$(BIN)/python -m training.statistics.simulation
 
 format: install
 	$(BIN)/ruff format .

@@ -161,6 +161,7 @@ class EvaluateSettings(_Section):
     """How figures are computed."""
 
     bootstrap_samples: int = Field(default=2000, ge=10)
+    slices: list[str] = ["outlet", "year", "part", "length", "citation", "similarity", "topic", "noise"]
     confidence: float = Field(default=0.95, gt=0, lt=1)
     seed: int = 13
 

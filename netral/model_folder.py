@@ -47,6 +47,8 @@ class Decision(BaseModel):
             for multi-label, and left out of the file.
         calibration: Platt scaling per label.
         thresholds: A label is given when its calibrated probability, rounded to three decimals, reaches this. Empty for choices.
+        review: Per label, the lowest and highest score between which a person should look; labels without one are left out. Where no
+            label has one, left out of the file.
         chosen_on: The split, number of sentences and positives that the values were chosen on.
     """
 
@@ -56,6 +58,7 @@ class Decision(BaseModel):
     choices: dict[str, list[str]] = {}
     calibration: dict[str, Calibration]
     thresholds: dict[str, float]
+    review: dict[str, tuple[float, float]] = {}
     chosen_on: dict[str, Any] = {}
 
     @model_validator(mode="after")
@@ -66,11 +69,13 @@ class Decision(BaseModel):
                 raise ValueError(f"{name} must hold exactly the labels {', '.join(self.labels)}" if wanted else f"{name} must be empty")
         if self.choices and [name for choice in self.choices.values() for name in choice] != self.labels:
             raise ValueError("choices must hold each label once, in order")
+        if not set(self.review) <= set(self.labels):
+            raise ValueError("review must hold no other labels than those of the model")
         return self
 
     @model_serializer(mode="wrap")
     def _lean(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_defaults(serialise(self), {"choices": {}})
+        return _without_defaults(serialise(self), {"choices": {}, "review": {}})
 
     @property
     def uses_words(self) -> bool:

@@ -26,6 +26,7 @@ from training.dataset import CARD, GIVEN_SPLITS, GROUPED_SPLITS, PAIR_SCHEMA, SC
 from training.given_labels import label_problem, with_labels
 from training.near_duplicates import closest_across, group_articles
 from training.partition import SPLITS, partition
+from training.statistics.leaks import SIMILARITY_FILE
 
 _AUDITED_PAIRS = 20
 
@@ -54,8 +55,8 @@ class GoldSpan:
 def prepare(inputs: Sequence[str], out: Path, config: Config, *, overwrite: bool = False) -> dict[str, Any]:
     """Make a data set folder and return its run record; does nothing if it is there and up to date.
 
-    The folder holds train, validation and test as Parquet, ``unlabelled.jsonl``, ``rejects.jsonl``, ``leak_audit.json``
-    and ``run.json``.
+    The folder holds train, validation and test as Parquet, ``unlabelled.jsonl``, ``rejects.jsonl``, ``leak_audit.json``,
+    ``leak_audit.parquet`` and ``run.json``.
 
     Raises:
         NetralError: Nothing to read, no labelled sentence, a bad gold file, or the output exists.
@@ -253,7 +254,9 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
             for reject in found.rejects:
                 writer.write(reject_row(reject))
         (folder / "README.md").write_text(CARD + (GIVEN_SPLITS if config.prepare.splits else GROUPED_SPLITS), encoding="utf-8")
-        write_json(folder / "leak_audit.json", _leak_audit(found.labelled, splits, config))
+        pairs = closest_across(_texts(found.labelled, config), splits)
+        write_json(folder / "leak_audit.json", _leak_audit(found.labelled, splits, pairs, config))
+        pq.write_table(_nearest(found.labelled, splits, pairs), folder / SIMILARITY_FILE, compression="zstd")
         run["files"] = sorted(path.name for path in folder.iterdir())
         write_json(folder / RUN_FILE, run)
     return run
@@ -319,8 +322,24 @@ def _split_counts(
     }
 
 
-def _leak_audit(labelled: list[Sentence], splits: list[str], config: Config) -> dict[str, Any]:
-    pairs = closest_across(_texts(labelled, config), splits)
+def _nearest(labelled: list[Sentence], splits: list[str], pairs: list[tuple[float, int, int]]) -> pa.Table:
+    """Return for each held-out sentence the nearest one of another split, in the order of the sentences."""
+    rows = [
+        {
+            "sentence_id": labelled[i].sentence_id,
+            "split": splits[i],
+            "similarity": round(similarity, 4),
+            "nearest_sentence_id": labelled[j].sentence_id,
+            "nearest_split": splits[j],
+        }
+        for similarity, i, j in sorted(pairs, key=lambda pair: pair[1])
+    ]
+    text = ("sentence_id", "split", "nearest_sentence_id", "nearest_split")
+    schema = pa.schema([(name, pa.string() if name in text else pa.float64()) for name in (*text[:2], "similarity", *text[2:])])
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _leak_audit(labelled: list[Sentence], splits: list[str], pairs: list[tuple[float, int, int]], config: Config) -> dict[str, Any]:
     by_split: dict[str, set[str]] = defaultdict(set)
     for sentence, split in zip(labelled, splits, strict=True):
         by_split[split].add(sentence.article_id)
