@@ -15,6 +15,7 @@ from inference.parity import EXPORTS, PARITY_FILE, Flip, Parity, f1_pairs, read_
 from inference.tokenise import Tokeniser
 from netral.errors import NetralError
 from netral.model_folder import open_model_folder
+from netral.text import model_text
 
 VARIANTS = [
     Variant("torch", "fp32"),
@@ -64,7 +65,7 @@ def plain_logits(exported, sentences):
     model = AutoModelForSequenceClassification.from_pretrained(exported, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(exported)
     with torch.inference_mode():
-        return np.concatenate([model(**tokenizer(text, return_tensors="pt")).logits.numpy() for text in sentences])
+        return np.concatenate([model(**tokenizer(model_text(text), return_tensors="pt")).logits.numpy() for text in sentences])
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
