@@ -124,6 +124,8 @@ def _output_rows(out: str) -> Iterator[dict[str, Any]]:
     try:
         for part in sorted(path.glob("part-*.parquet")) if is_folder(out) else [path]:
             for row in _parquet_rows(part) if part.suffix == ".parquet" else map(json.loads, part.open(encoding="utf-8")):
+                if "strongest" in row:
+                    raise NetralError(f"{out}: rows of articles; sentences are verified", "label with --level sentence and verify that")
                 if not all(name in row for name in _COLUMNS):
                     raise ValueError(f"a row lacks one of {', '.join(_COLUMNS)}")
                 if not (isinstance(row["start"], int) and isinstance(row["end"], int)):
@@ -135,6 +137,8 @@ def _output_rows(out: str) -> Iterator[dict[str, Any]]:
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     file = pq.ParquetFile(path)
+    if "strongest" in file.schema_arrow.names:
+        raise NetralError(f"{path}: rows of articles; sentences are verified", "label with --level sentence and verify that")
     missing = set(_COLUMNS) - set(file.schema_arrow.names)
     if missing:
         raise ValueError(f"no column {', '.join(sorted(missing))}")
