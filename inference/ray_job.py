@@ -102,9 +102,7 @@ def label_on_ray(
 class _RayJob:
     """One run over an output folder."""
 
-    def __init__(
-        self, ray: Any, output: RayFolder, config: Config, folder: ModelFolder, options: dict[str, Any], level: str
-    ) -> None:
+    def __init__(self, ray: Any, output: RayFolder, config: Config, folder: ModelFolder, options: dict[str, Any], level: str) -> None:
         self._ray, self._output, self._config, self._folder, self._options, self._level = ray, output, config, folder, options, level
 
     def run(self, manifest: dict[str, Any], groups: Sequence[Sequence[Source]], overwrite: bool, begun: float) -> dict[str, Any]:

@@ -21,9 +21,7 @@ def check_level(level: str) -> None:
         raise NetralError(f"--level {level}: unknown", f"choose {' or '.join(LEVELS)}")
 
 
-def to_rows(
-    labelled: Iterable[Labelled], level: str, labels: Sequence[str], model: str, tally: Tally
-) -> Iterator[dict[str, Any] | Reject]:
+def to_rows(labelled: Iterable[Labelled], level: str, labels: Sequence[str], model: str, tally: Tally) -> Iterator[dict[str, Any] | Reject]:
     """Build output rows, one a sentence or one an article; rejects pass through.
 
     The sentences of an article follow each other, so only one article is held. Sentence records count as one article while
