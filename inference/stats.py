@@ -208,7 +208,7 @@ def table(stats: Stats, by: str, limit: int = 30) -> list[list[str]]:
         for label in stats.labels:
             n = group.with_label[label]
             low, high = wilson(n, group.articles)
-            cells.append(f"{n} {n / group.articles:.0%} [{low:.0%}, {high:.0%}]")
+            cells.append(f"{n} {n / group.articles:.1%} [{100 * low:.1f}, {100 * high:.1f}]")
         out.append([name + ("*" if group.articles < SMALL else ""), str(group.articles), str(group.sentences), *cells])
     return out
 

@@ -6,7 +6,7 @@ from inference.stats import SMALL, Group, Stats, wilson
 
 # Groups drawn of each grouping: more are not read any more; the CSV has them all.
 GROUPS = 40
-_NAME, _PANEL, _GAP, _ROW, _HEAD = 220, 190, 24, 18, 44
+_NAME, _PANEL, _GAP, _ROW, _HEAD = 220, 190, 44, 18, 44
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #222 } .title { font-weight: 600 } .end { text-anchor: end } .middle { text-anchor: middle }
 .faint { fill: #777 } line { stroke: #ddd } .interval { stroke: #888; stroke-width: 2 } circle { fill: #1f5fa8 } .small { opacity: 0.4 }

@@ -36,7 +36,7 @@ def push(model: Path, repo: str, *, private: bool = False) -> str:
     if not token:
         raise NetralError("HF_TOKEN is not set", "put a token of your account that may write into the environment variable HF_TOKEN")
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
     api = HfApi(token=token, library_name="netral")
     try:
@@ -48,7 +48,9 @@ def push(model: Path, repo: str, *, private: bool = False) -> str:
         )
     except OfflineModeIsEnabled:
         raise NetralError(f"{repo}: HF_HUB_OFFLINE is set", "unset it to push") from None
-    except (HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
+    except NetralError:
+        raise
+    except Exception as error:  # the client and the libraries below it (httpx, hf_xet) have no common class of errors
         raise NetralError(
             f"{repo}: the hub refused or could not be reached ({_told(error, token)})", "check the name, the token's rights and the network"
         ) from None

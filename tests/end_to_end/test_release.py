@@ -20,7 +20,7 @@ from training.assess import evaluate
 from training.card import rewrite_card
 from training.push import check
 
-SECRET = "hf_notarealtoken"
+KEY = "hf_notarealtoken"
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +125,13 @@ class Hub(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         hub = self.server
         hub.calls.append(self.path)
-        if self.headers["Authorization"] != f"Bearer {SECRET}":
+        if self.headers["Authorization"] != f"Bearer {KEY}":
             return self.answer({"error": "who are you"}, 401)
         if self.path == "/api/repos/create":
             wanted = json.loads(body)
             hub.repo = f"{wanted['organization']}/{wanted['name']}"
             if hub.exists:
-                return self.answer({"error": "exists"}, 409)
+                return self.answer({"error": "exists", "url": f"{hub.url}/{hub.repo}"}, 409)
             hub.private = wanted.get("visibility") == "private" or wanted.get("private") is True
             return self.answer({"url": f"{hub.url}/{hub.repo}"})
         if self.path == "/api/validate-yaml":
@@ -168,7 +168,9 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.calls.append(self.path)
-        self.answer({"id": self.server.repo, "private": self.server.private, "siblings": [], "tags": [], "sha": "abc"})
+        if self.headers["Authorization"] != f"Bearer {KEY}":
+            return self.answer({"error": "who are you"}, 401)
+        return self.answer({"id": self.server.repo, "private": self.server.private, "siblings": [], "tags": [], "sha": "abc"})
 
     def answer(self, content, status=200):
         data = json.dumps(content).encode()
@@ -196,7 +198,7 @@ def hub():
     thread.join()
 
 
-def push(hub, model, *options, key=SECRET):
+def push(hub, model, *options, key=KEY):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     # Without xet, whose store is a service of its own; the older protocol is one that a test can play.
     environment |= {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HOME": str(model.parent / "hf")}
@@ -231,7 +233,16 @@ def test_a_push_without_token_report_or_right_sends_no_file(hub, model, report):
     found = push(hub, model, key="hf_wrong")
     assert found.returncode == 2
     assert "401" in found.stderr
-    assert hub.calls == ["/api/repos/create"]
+    assert hub.calls == ["/api/repos/create", "/api/models/desa/netral"]  # the client looks whether it is there already
+
+
+def test_a_hub_that_cannot_be_reached_is_no_traceback(hub, released):
+    address = hub.url
+    hub.url = "http://127.0.0.1:9"  # nothing listens there
+    found = push(hub, released)
+    hub.url = address
+    assert (found.returncode, hub.calls) == (2, [])
+    assert "could not be reached" in found.stderr
 
 
 def test_a_public_repository_is_not_taken_for_a_private_one(hub, released):
