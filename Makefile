@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,search,crawl,onnx,openvino,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,search,crawl,onnx,openvino,pages,dev]'
 	@touch $@
 
 demo: install
@@ -28,21 +28,23 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -q
 
-# A hundred kills of a folder job at random moments (`make test` has ten), and jobs on Ray, which takes 240 MB and is not in `install`.
+# A hundred kills of a folder job at random moments (`make test` has ten), jobs on Ray, which takes 240 MB and is not in
+# `install`, and the long simulation of intervals.
 test-slow: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
-	NETRAL_SLOW=1 $(BIN)/python -m pytest -q tests/end_to_end/test_fault.py tests/end_to_end/test_ray.py
+	NETRAL_SLOW=1 $(BIN)/python -m pytest -q tests/end_to_end/test_fault.py tests/end_to_end/test_ray.py tests/unit/test_statistics.py
 
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/netral config check configs/*.yaml configs/*/*.yaml
+	$(BIN)/netral config check configs/*.yaml configs/*/*.yaml configs/*/*/*.yaml
 
 bench: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m inference.bench
+	$(BIN)/python -m training.statistics.simulation
 
 format: install
 	$(BIN)/ruff format .

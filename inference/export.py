@@ -120,13 +120,14 @@ class _Reference:
         self.sample = [_half(s) for s in training.sentences[:: max(1, len(training.sentences) // BAND_SENTENCES)]]
         with Predictor(folder.path, backend="torch", precision="fp32", device="cpu") as predictor:
             self.scores, self.given = _scored(predictor, held.sentences)
-            self.logits = predictor.logits(self.sample)
+            self.logits = predictor.logits(self.sample).astype(np.float64)
+            self.shifts = predictor.shifts(self.sample)
         self.margins = make_decider(folder.decision).margins
-        self.unsure = np.abs(self.margins(self.logits)) < _UNSURE
+        self.unsure = np.abs(self.margins(self.logits + self.shifts)) < _UNSURE
 
     def band(self, logits: np.ndarray) -> float:
         """Return how close to a threshold a score of a reduced precision is not to be trusted, as a calibrated logit."""
-        moved = np.abs(self.margins(logits.astype(np.float64)) - self.margins(self.logits.astype(np.float64)))
+        moved = np.abs(self.margins(logits.astype(np.float64) + self.shifts) - self.margins(self.logits + self.shifts))
         return round(BAND_FACTOR * float((moved[self.unsure] if self.unsure.any() else moved).max()), 3)
 
 

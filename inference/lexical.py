@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-LEXICAL_FILE = "lexical.safetensors"
+from netral.errors import NetralError
+from netral.model_folder import LEXICAL_FILE, ModelFolder
+
 _WORD = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
 _START, _END = "<s>", "</s>"
@@ -70,5 +72,30 @@ class Lexical:
 
     @classmethod
     def load(cls, folder: Path) -> "Lexical":
-        """Read it from a model folder."""
-        return cls(**load_file(folder / LEXICAL_FILE))
+        """Read it from a model folder.
+
+        Raises:
+            NetralError: The file holds something else.
+        """
+        try:
+            found = cls(**load_file(folder / LEXICAL_FILE))
+            if found.weights.shape != (len(found.keys), len(found.intercepts)) or found.idf.shape != found.keys.shape:
+                raise ValueError("its arrays do not fit together")
+        except (TypeError, ValueError) as error:
+            raise NetralError(f"{folder / LEXICAL_FILE}: no model of words ({error})", "copy the model folder again") from None
+        return found
+
+
+class Shifts:
+    """What the words of a sentence add to its logits, as decision.json weighs them; nothing where the folder has no model of words."""
+
+    def __init__(self, folder: ModelFolder) -> None:
+        """Load the model of words if the folder's decisions use one."""
+        self._weights = np.array([folder.decision.calibration[name].lexical for name in folder.labels])
+        self._lexical = Lexical.load(folder.path) if folder.decision.uses_words else None
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        """Return float64 of shape (texts, labels) for texts in the form that the model reads."""
+        if self._lexical is None:
+            return np.zeros((len(texts), len(self._weights)))
+        return np.asarray(self._lexical.scores(texts) * self._weights)

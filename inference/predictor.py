@@ -15,6 +15,7 @@ from inference.cache import ScoreCache
 from inference.choose import Choice, choose_variant
 from inference.deciding import SCORE_DECIMALS, make_decider
 from inference.host import allowed_cores
+from inference.lexical import Shifts
 from inference.parity import EXPORTS, read_parity
 from inference.scoring import Scorer, Settling
 from inference.tokenise import Text, Tokeniser
@@ -129,6 +130,7 @@ class Predictor:
         self._window = window
         self._remembered: OrderedDict[str, np.ndarray] = OrderedDict()
         self._decider = make_decider(self.folder.decision)
+        self._shifts = Shifts(self.folder)
 
     def __enter__(self) -> "Predictor":
         """Return itself."""
@@ -195,7 +197,7 @@ class Predictor:
             yield from self._predicted(window)
 
     def logits(self, sentences: Sequence[Text]) -> np.ndarray:
-        """Return the model's raw logits, shape (sentences, labels), float32, before calibration.
+        """Return the encoder's raw logits, shape (sentences, labels), float32, as plain transformers gives them.
 
         A sentence longer than the model reads has the largest logits of its windows, in a choice their mean.
         """
@@ -204,6 +206,10 @@ class Predictor:
         if not rows:
             return np.empty((0, len(self.labels)), dtype=np.float32)
         return np.stack([self._decider.merged(each) for each in np.split(scored, np.cumsum([len(each) for each in rows])[:-1])])
+
+    def shifts(self, sentences: Sequence[Text]) -> np.ndarray:
+        """Return what the words add to the logits before calibration, shape (sentences, labels); zeros for a model without them."""
+        return self._shifts([self._tokeniser.key(sentence) for sentence in sentences])
 
     def _read(self, sentences: Iterator[Text]) -> _Window | None:
         """Take the next window from the source and tokenise what was not scored before."""
@@ -253,7 +259,8 @@ class Predictor:
 
     def _computed(self, texts: list[str], rows: dict[str, list[list[int]]]) -> dict[str, np.ndarray | Failure]:
         flat = [row for text in texts for row in rows[text]]
-        scores, problems = self._scorer.scores(flat)
+        shifts = np.repeat(self._shifts(texts), [len(rows[text]) for text in texts], axis=0)
+        scores, problems = self._scorer.scores(flat, shifts)
         found: dict[str, np.ndarray | Failure] = {}
         begin = 0
         for text in texts:

@@ -71,15 +71,16 @@ class Scorer:
             raise NetralError(f"the {self._backend.name} backend failed: {next(iter(problems.values()))}", "try another --backend")
         return found
 
-    def scores(self, rows: list[list[int]]) -> tuple[np.ndarray, dict[int, str]]:
+    def scores(self, rows: list[list[int]], shifts: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
         """Return calibrated probabilities rounded to three decimals, and what went wrong for rows that could not be computed.
 
+        ``shifts``, of shape (rows, labels), is added to the logits: what the words say (inference/lexical.py).
         A score whose rounding could go either way within the noise of the arithmetic is taken from the row computed
         alone; every other score rounds the same from any batch. In a reduced precision, a row with a score near a threshold
         is computed again in fp32.
         """
         found, problems = self._logits(rows)
-        logits = found.astype(np.float64)
+        logits = found.astype(np.float64) + shifts
         scores = self._decider.scores(logits)
         if self._backend.noise:
             low, high = self._decider.bounds(logits, self._backend.noise)
@@ -87,21 +88,21 @@ class Scorer:
             alone, failed = self._logits([rows[row] for row in doubtful], batch_tokens=1)
             problems.update({doubtful[index]: problem for index, problem in failed.items()})
             # Columns that are not in doubt keep their value: rounding them again could only restore it.
-            settled = self._decider.scores(alone.astype(np.float64))
+            settled = self._decider.scores(alone.astype(np.float64) + shifts[doubtful])
             scores[doubtful] = np.where(low[doubtful] != high[doubtful], settled, scores[doubtful])
         if self._settling:
             near = np.abs(self._decider.margins(logits)) <= self._settling.band
             close = [row for row in np.flatnonzero(near.any(axis=1)).tolist() if row not in problems]
-            scores[close] = self._in_fp32([rows[row] for row in close], self._settling)
+            scores[close] = self._in_fp32([rows[row] for row in close], shifts[close], self._settling)
         return scores, problems
 
-    def _in_fp32(self, rows: list[list[int]], settling: Settling) -> np.ndarray:
+    def _in_fp32(self, rows: list[list[int]], shifts: np.ndarray, settling: Settling) -> np.ndarray:
         if not rows:
             return np.empty((0, len(self._folder.labels)))
         if self._exact is None:
             self._exact = Scorer(self._folder, settling.exact(), self._batch_tokens, self._streams, self._stats)
         self._stats.settled += len(rows)
-        scores, problems = self._exact.scores(rows)
+        scores, problems = self._exact.scores(rows, shifts)
         if problems:
             raise NetralError(f"the {self._backend.name} backend failed in fp32: {next(iter(problems.values()))}", "try another --backend")
         return scores

@@ -53,6 +53,7 @@ class PrepareSettings(_Section):
     gold: str | None = None
     label_field: str = "label"
     splits: dict[Literal["train", "validation", "test"], str] = {}
+    train_only: str | None = None
     train: Fraction = 0.6
     validation: Fraction = 0.15
     test: Fraction = 0.25
@@ -74,6 +75,7 @@ class ModelSettings(_Section):
     max_length: int = Field(default=192, ge=8)
     layers: int | None = Field(default=None, ge=1)
     pooling: Literal["cls", "mean"] = "cls"
+    lexical: bool = False
     dropout: Fraction = 0.1
 
 
@@ -110,6 +112,7 @@ class PretrainSettings(_Section):
     learning_rate: float = Field(default=1e-4, gt=0)
     warmup: Fraction = 0.06
     weight_decay: float = Field(default=0.01, ge=0)
+    dropout: Fraction = 0.0
     mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     whole_words: bool = True
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.01
@@ -158,6 +161,7 @@ class EvaluateSettings(_Section):
     """How figures are computed."""
 
     bootstrap_samples: int = Field(default=2000, ge=10)
+    slices: list[str] = ["outlet", "year", "part", "length", "citation", "similarity", "topic", "noise"]
     confidence: float = Field(default=0.95, gt=0, lt=1)
     seed: int = 13
 
@@ -275,6 +279,8 @@ class Config(_Section):
             raise ValueError("labels: a mapping of aspects to values needs task: single_label (one value of each aspect)")
         if any(len(choice) < 2 for choice in self.choices.values()):
             raise ValueError("labels: task: single_label needs at least two to choose from")
+        if self.model.lexical and (self.choices or self.pairs):
+            raise ValueError("model.lexical: true is for labels that do not exclude each other, of single sentences")
         return self
 
     @property

@@ -13,6 +13,7 @@ from netral.provenance import file_digest, folder_digest
 
 DECISION_FILE = "decision.json"
 TEXT_FILE = "text.json"
+LEXICAL_FILE = "lexical.safetensors"
 _NEEDED = ("config.json", "tokenizer.json", DECISION_FILE, TEXT_FILE)
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 # What decides a score. The card and run.json may change without making another model of it.
@@ -21,14 +22,20 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Calibration(BaseModel):
-    """Platt scaling of one label: probability = sigmoid(slope * logit + offset).
+    """Platt scaling of one label: probability = sigmoid(slope * (logit + lexical * words) + offset).
 
-    In a choice all labels share one slope, the inverse of the temperature, and the probability is the softmax.
+    ``words`` is what the linear model of words says, where the folder holds one (inference/lexical.py). In a choice all labels share one
+    slope, the inverse of the temperature, and the probability is the softmax.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     slope: float = 1.0
     offset: float = 0.0
+    lexical: float = 0.0
+
+    @model_serializer(mode="wrap")
+    def _lean(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(serialise(self), {"lexical": 0.0})
 
 
 class Decision(BaseModel):
@@ -40,6 +47,8 @@ class Decision(BaseModel):
             for multi-label, and left out of the file.
         calibration: Platt scaling per label.
         thresholds: A label is given when its calibrated probability, rounded to three decimals, reaches this. Empty for choices.
+        review: Per label, the lowest and highest score between which a person should look; labels without one are left out. Where no
+            label has one, left out of the file.
         chosen_on: The split, number of sentences and positives that the values were chosen on.
     """
 
@@ -49,6 +58,7 @@ class Decision(BaseModel):
     choices: dict[str, list[str]] = {}
     calibration: dict[str, Calibration]
     thresholds: dict[str, float]
+    review: dict[str, tuple[float, float]] = {}
     chosen_on: dict[str, Any] = {}
 
     @model_validator(mode="after")
@@ -59,11 +69,18 @@ class Decision(BaseModel):
                 raise ValueError(f"{name} must hold exactly the labels {', '.join(self.labels)}" if wanted else f"{name} must be empty")
         if self.choices and [name for choice in self.choices.values() for name in choice] != self.labels:
             raise ValueError("choices must hold each label once, in order")
+        if not set(self.review) <= set(self.labels):
+            raise ValueError("review must hold no other labels than those of the model")
         return self
 
     @model_serializer(mode="wrap")
     def _lean(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_defaults(serialise(self), {"choices": {}})
+        return _without_defaults(serialise(self), {"choices": {}, "review": {}})
+
+    @property
+    def uses_words(self) -> bool:
+        """Whether a linear model of words stands beside the encoder."""
+        return any(each.lexical for each in self.calibration.values())
 
     @property
     def problem_type(self) -> str:
@@ -145,7 +162,9 @@ def open_model_folder(path: Path) -> ModelFolder:
     decision = _parse(Decision, path / DECISION_FILE)
     serving = _parse(ServingText, path / TEXT_FILE)
     _check_labels(path, config, decision)
-    for weights in _weight_files(path):
+    if decision.uses_words and not (path / LEXICAL_FILE).is_file():
+        raise NetralError(f"{path}: {LEXICAL_FILE} is missing, which {DECISION_FILE} asks for", "copy the whole folder again")
+    for weights in (*_weight_files(path), *([path / LEXICAL_FILE] if decision.uses_words else [])):
         _check_safetensors(weights)
     pad_id = config.get("pad_token_id")
     if not isinstance(pad_id, int):

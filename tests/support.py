@@ -16,3 +16,17 @@ def read_jsonl(path: Path) -> list[dict]:
 def write_jsonl(path: Path, rows: list) -> Path:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def labelled_output(crawl: Path, out: Path, scores: dict[str, dict[str, float]]) -> Path:
+    """Write what `netral label` would, with a label for each score given to the sentences that hold a word; no model needed."""
+    from inference.job import split
+    from netral.config import load_config
+    from netral.labels import LABELS
+
+    split([str(crawl)], str(out), load_config(None, ["read.language=any"]), overwrite=True)
+    rows = read_jsonl(out)
+    for row in rows:
+        given = next((labels for word, labels in scores.items() if word in row["sentence"]), {})
+        row |= {"labels": list(given), "scores": {label: given.get(label, 0.05) for label in LABELS}, "model": "0" * 16, "truncated": False}
+    return write_jsonl(out, rows)

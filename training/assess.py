@@ -22,9 +22,13 @@ from training.baselines import TfidfBaseline, rule_baseline
 from training.behaviour import load_cases, run_behaviour
 from training.choices import Choices, choice_figures, likeliest, value_columns
 from training.dataset import LabelledSentences, load_split
-from training.metrics import ArticleBootstrap, average_precision_of, calibration_of, scores_of
+from training.metrics import calibration_of, scores_of
 from training.partition import SPLITS
 from training.report import report_markdown
+from training.statistics.bootstrap import GroupBootstrap
+from training.statistics.evaluation import average_precision_figures, label_intervals, more_figures, predictions_of, share_interval
+from training.statistics.markdown import statistics_markdown
+from training.statistics.predictions import PREDICTIONS_FILE, write_predictions
 
 _DIGITS = 4
 
@@ -39,7 +43,7 @@ def evaluate(
     behaviour: Path | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Evaluate a model folder and write report.json, report.md, errors.jsonl and run.json; return the report.
+    """Evaluate a model folder and write report.json, report.md, errors.jsonl, predictions.parquet and run.json; return the report.
 
     With ``behaviour``, a folder of cases (docs/behaviour.md), the report also holds their pass rates and failures.
 
@@ -73,39 +77,44 @@ def evaluate(
     scores = np.array([[p.scores[label] for label in labels] for p in predictions])
     given = np.array([[int(label in p.labels) for label in labels] for p in predictions])
     systems = {"model": given, **_baselines(data, held, task, config)}
-    bootstrap = ArticleBootstrap(held.articles, config.evaluate.bootstrap_samples, config.evaluate.confidence, config.evaluate.seed)
+    answered = predictions_of(held, given, scores, labels, choices)
+    bootstrap = GroupBootstrap(held.groups, config.evaluate.bootstrap_samples, config.evaluate.confidence, config.evaluate.seed)
     report = {
-        "model": {"fingerprint": folder.fingerprint, "thresholds": folder.decision.thresholds, "chosen_on": folder.decision.chosen_on},
+        "model": {"fingerprint": folder.fingerprint, **folder.decision.model_dump(include={"thresholds", "choices", "chosen_on"})},
         "data": {
             "split": split,
             "sentences": len(held),
             "articles": len(set(held.articles)),
+            "groups": len(set(held.groups)),
             "no_label": int((held.truth.sum(1) == 0).sum()),
             "support": dict(zip(labels, held.truth.sum(0).tolist(), strict=True)),
+            **({"pairs": True} if held.seconds else {}),
         },
         "interval": {
             "confidence": config.evaluate.confidence,
-            "method": "percentile bootstrap over articles",
+            "method": "BCa bootstrap over articles, near-duplicate ones together",
             "samples": config.evaluate.bootstrap_samples,
         },
         "systems": {name: _figures(g, held.truth, labels, choices, bootstrap) for name, g in systems.items()},
-        "average_precision": _rounded(average_precision_of(scores, held.truth, labels)),
+        "average_precision": _rounded(average_precision_figures(answered, bootstrap)),
         "calibration": _rounded(calibration_of(scores, held.truth, labels, bootstrap)),
-        "empty_kept": None if choices else _share(held, given),
+        "empty_kept": None if choices else _share(held, given, bootstrap),
         "macro_f1_difference": {
             name: _difference(systems["model"], systems[name], held.truth, labels, choices, bootstrap)
             for name in systems
             if name != "model"
         },
-        "citations": _against_citations(held, given, labels),
+        "citations": _against_citations(held, given, labels, bootstrap),
         "truncated": sum(p.truncated for p in predictions),
         "speed": {"sentences_per_second": round(len(held) / max(seconds, 1e-9), 1), "backend": predictor.backend},
+        **more_figures(data, split, answered, folder.serving.pairs, config, bootstrap),
     }
     if cases:
         report["behaviour"] = run_behaviour(cases, predictor, config.evaluate.confidence)
     with replacing_folder(out) as target:
         write_json(target / "report.json", report)
-        (target / "report.md").write_text(report_markdown(report), encoding="utf-8")
+        (target / "report.md").write_text(report_markdown(report) + statistics_markdown(report), encoding="utf-8")
+        write_predictions(target / PREDICTIONS_FILE, answered)
         errors = _write_errors(target / "errors.jsonl", held, scores, given, labels)
         run: dict[str, Any] = {"stage": "evaluate", "fingerprint": wanted, "settings": settings, "inputs": dict(inputs), "errors": errors}
         run["files"] = sorted(path.name for path in target.iterdir())
@@ -125,11 +134,11 @@ def _baselines(data: Path, held: LabelledSentences, task: dict[str, Any], config
     return {"rules": rule_baseline(held.words, labels), "tfidf": tfidf.predict(held.words)}
 
 
-def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: ArticleBootstrap) -> dict[str, Any]:
+def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: GroupBootstrap) -> dict[str, Any]:
     figures: dict[str, Any] = _rounded(scores_of(given, truth, labels))
     samples = bootstrap.f1(given, truth)
-    for k, label in enumerate(labels):
-        figures["labels"][label]["f1_interval"] = bootstrap.interval(samples[:, k])
+    for label, intervals in label_intervals(given, truth, labels, bootstrap).items():
+        figures["labels"][label] |= intervals
     if choices:
         figures |= _rounded(choice_figures(given, truth, labels, choices))
         samples = bootstrap.f1(given, truth, value_columns(given, truth, labels, choices))
@@ -141,14 +150,15 @@ def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], choice
     return figures
 
 
-def _share(held: LabelledSentences, given: np.ndarray) -> dict[str, Any]:
+def _share(held: LabelledSentences, given: np.ndarray, bootstrap: GroupBootstrap) -> dict[str, Any]:
     empty = held.truth.sum(1) == 0
     kept = empty & (given.sum(1) == 0)
-    return {"kept": int(kept.sum()), "of": int(empty.sum()), "share": round(float(kept.sum() / max(empty.sum(), 1)), _DIGITS)}
+    found = {"kept": int(kept.sum()), "of": int(empty.sum()), "share": round(float(kept.sum() / max(empty.sum(), 1)), _DIGITS)}
+    return {**found, "interval": share_interval(kept, empty, bootstrap)}
 
 
 def _difference(
-    model: np.ndarray, other: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: ArticleBootstrap
+    model: np.ndarray, other: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: GroupBootstrap
 ) -> dict[str, Any]:
     """Paired difference of macro-F1: both systems in the same resamples of the same articles."""
 
@@ -168,17 +178,21 @@ def _rounded(value: Any) -> Any:
     return round(value, _DIGITS) if isinstance(value, float) else value
 
 
-def _against_citations(held: LabelledSentences, given: np.ndarray, labels: Sequence[str]) -> dict[str, Any] | None:
+def _against_citations(
+    held: LabelledSentences, given: np.ndarray, labels: Sequence[str], bootstrap: GroupBootstrap
+) -> dict[str, Any] | None:
     """Compare the label `regulation_reference` with what the parser of citations finds in each sentence alone."""
     if REGULATION not in labels:
         return None
     label = given[:, list(labels).index(REGULATION)]
     truth = held.truth[:, list(labels).index(REGULATION)].astype(bool)
     cites = np.array([any(not each.back_reference for each in find_citations(text)) for text in held.sentences])
+    found: dict[str, Any] = {}
+    for name, each in (("f1_label", label), ("f1_citations", cites), ("f1_either", label | cites)):
+        (figures,) = label_intervals(each.astype(int)[:, None], truth.astype(int)[:, None], [name], bootstrap).values()
+        found |= {name: _f1(each, truth), f"{name}_interval": figures["f1_interval"]}
     return {
-        "f1_label": _f1(label, truth),
-        "f1_citations": _f1(cites, truth),
-        "f1_either": _f1(label | cites, truth),
+        **found,
         "label_without_citation": [held.sentence_ids[i] for i in np.flatnonzero(label & ~cites)],
         "citation_without_label": [held.sentence_ids[i] for i in np.flatnonzero(cites & ~label)],
     }

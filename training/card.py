@@ -31,14 +31,14 @@ _LIMITS = (
 _NETRAL = """from inference import Predictor
 
 Predictor("MODEL_DIR").predict([{example}])  # {what}"""
-_PIPELINE = """from transformers import pipeline  # the same logits, without calibration and thresholds
+_PIPELINE = """from transformers import pipeline  # {plain}
 
-pipeline("text-classification", "MODEL_DIR", top_k=None, function_to_apply="sigmoid")("ASN dilarang ikut kampanye.")"""
-_CLASSES = """from transformers import AutoModelForSequenceClassification, AutoTokenizer  # the same logits, without calibration
+pipeline("text-classification", "MODEL_DIR", top_k=None, function_to_apply="sigmoid", truncation=True)("ASN dilarang ikut kampanye.")"""
+_CLASSES = """from transformers import AutoModelForSequenceClassification, AutoTokenizer  # {plain}
 
 model = AutoModelForSequenceClassification.from_pretrained("MODEL_DIR")
-logits = model(**AutoTokenizer.from_pretrained("MODEL_DIR")({inputs}, return_tensors="pt")).logits"""
-# Groups of cases that are named as weak; the table has them all.
+logits = model(**AutoTokenizer.from_pretrained("MODEL_DIR")({inputs}, truncation=True, return_tensors="pt")).logits"""
+# Slices and groups of cases that are named as weak; report.json has them all.
 _WEAKEST = 3
 
 
@@ -53,7 +53,7 @@ def write_card(folder: Path, run: dict[str, Any], report: dict[str, Any] | None 
         "## Data\n\n" + "\n".join(_data(run)),
         "## Figures\n\n" + ("\n".join(_figures(report, file_digest(folder / REPORT_FILE))) if report else "\n".join(_no_figures(run))),
         "## Limits\n\n" + "\n".join(_limits(run, report)),
-        f"## Use\n\n```python\n{_usage(settings)}\n```",
+        f"## Use\n\n```python\n{_usage(run)}\n```",
         "## Licence\n\n" + _licence(embedded),
     ]
     metadata = _metadata(run, report, embedded)
@@ -173,10 +173,18 @@ def _data(run: dict[str, Any]) -> list[str]:
     ]
     if not settings["prepare"].get("splits"):
         lines.append("- Split by near-duplicate groups of articles: no article, and no near copy of one, is in two splits")
+    if _uses_words(run):
+        lines.append(
+            "- Beside the encoder stands a linear model of words (`lexical.safetensors`); netral adds the two, plain transformers does not"
+        )
     if taught := run.get("distillation"):
         kept, teachers = taught["counts"]["kept"], ", ".join(taught["teachers"])
         lines.append(f"- Of the sentences trained on, {kept} were labelled by other models (fingerprints: {teachers}), not by people")
     return [*lines, "- Versions, seed, all settings and the digests of the data: `run.json`; thresholds and calibration: `decision.json`"]
+
+
+def _uses_words(run: dict[str, Any]) -> bool:
+    return any(each.get("lexical") for each in run["decision"]["calibration"].values())
 
 
 def _positives(counts: dict[str, int] | None) -> str:
@@ -246,6 +254,17 @@ def _limits(run: dict[str, Any], report: dict[str, Any] | None) -> list[str]:
             lines.append(f"- {said} the baseline `{baseline}`: macro F1 {found['difference']:+.2f} [{low:+.2f}, {high:+.2f}]")
     if kept := report.get("empty_kept"):
         lines.append(f"- {kept['of'] - kept['kept']} of {kept['of']} sentences without a label got one")
+    slices = [
+        (each["macro_f1"], f"{name} {each['value']}", each)
+        for name, found in report.get("slices", {}).items()
+        for each in found or []
+        if each["macro_f1"] is not None and not each["small"]
+    ]
+    if slices:
+        shown = (
+            f"{name} {with_interval(f1, each['macro_f1_interval'])}" for f1, name, each in sorted(slices, key=lambda s: s[:2])[:_WEAKEST]
+        )
+        lines.append(f"- Weakest slices by macro F1, small ones apart: {'; '.join(shown)}")
     groups = report.get("behaviour", {}).get("groups", {})
     low_groups = sorted((each["pass_rate"], group) for group, each in groups.items() if each["passed"] < each["cases"])[:_WEAKEST]
     if low_groups:
@@ -253,13 +272,21 @@ def _limits(run: dict[str, Any], report: dict[str, Any] | None) -> list[str]:
     return lines
 
 
-def _usage(settings: dict[str, Any]) -> str:
+def _usage(run: dict[str, Any]) -> str:
+    settings = run["settings"]
+    plain = "the same logits, without calibration and thresholds"
+    if _uses_words(run):
+        plain = "the encoder's logits alone, without the model of words, calibration and thresholds"
     single, pairs = settings.get("task") == "single_label", settings.get("pairs", False)
     if not (single or pairs):
-        return _NETRAL.format(example='"ASN dilarang ikut kampanye."', what="labels and calibrated scores") + "\n\n" + _PIPELINE
+        return (
+            _NETRAL.format(example='"ASN dilarang ikut kampanye."', what="labels and calibrated scores")
+            + "\n\n"
+            + _PIPELINE.format(plain=plain)
+        )
     what = "exactly one label of each choice" if single else "labels and calibrated scores"
     example = '("Kalimat pertama.", "Kalimat kedua.")' if pairs else '"Satu kalimat."'
-    return _NETRAL.format(example=example, what=what) + "\n\n" + _CLASSES.format(inputs=example.strip("()"))
+    return _NETRAL.format(example=example, what=what) + "\n\n" + _CLASSES.format(inputs=example.strip("()"), plain=plain)
 
 
 def _licence(embedded: bool) -> str:

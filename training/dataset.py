@@ -86,8 +86,8 @@ class LabelledSentences:
         sentences: The sentences as they stand in their articles; of pairs the first.
         seconds: Of pairs the second sentences, else None.
         sentence_ids: Their ids.
-        articles: Their article ids, the unit of the bootstrap.
-        groups: Their near-duplicate groups, which folds never cut apart.
+        articles: Their article ids.
+        groups: Their near-duplicate groups: the unit of the bootstrap, and what folds never cut apart.
         truth: int array of shape (sentences, labels).
         targets: What training aims at, float array of that shape: the truth, or where the optional column ``soft`` holds
             probabilities by label, these.

@@ -14,18 +14,24 @@ _PRIOR = 1.0
 _GRID = np.round(np.arange(0.05, 0.951, 0.01), 2)
 
 
-def platt(logits: np.ndarray, truth: np.ndarray) -> Calibration:
-    """Fit probability = sigmoid(slope * logit + offset) for one label (Platt 1999), with a prior towards the identity."""
+def platt(logits: np.ndarray, truth: np.ndarray, words: np.ndarray | None = None) -> Calibration:
+    """Fit probability = sigmoid(slope * logit + offset) for one label (Platt 1999), with a prior towards the identity.
+
+    With ``words``, what the linear model of words says, its share is fitted too (stacking, Wolpert 1992); the prior leaves it out.
+    """
     if truth.min() == truth.max():
         return Calibration()
+    beside = np.zeros_like(logits) if words is None else words
 
     def loss(x: np.ndarray) -> float:
-        z = x[0] * logits + x[1]
+        z = x[0] * logits + x[1] + x[2] * beside
         likelihood = np.logaddexp(0, z).sum() - (truth * z).sum()
-        return float(likelihood + _PRIOR / 2 * ((x[0] - 1) ** 2 + x[1] ** 2))
+        return float(likelihood + _PRIOR / 2 * ((x[0] - 1) ** 2 + x[1] ** 2 + x[2] ** 2))
 
-    slope, offset = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(0.05, 10), (-10, 10)]).x
-    return Calibration(slope=round(float(slope), 6), offset=round(float(offset), 6))
+    bounds = [(0.05, 10), (-10, 10), (0, 0) if words is None else (0, 10)]
+    slope, offset, share = minimize(loss, np.array([1.0, 0.0, 0.0]), method="L-BFGS-B", bounds=bounds).x
+    # Within the brackets of the formula in netral/model_folder.py, so that margins and noise stay in units of the encoder's logits.
+    return Calibration(slope=round(float(slope), 6), offset=round(float(offset), 6), lexical=round(float(share / slope), 6))
 
 
 def sentence_weights(truth: np.ndarray, no_label_share: float | None) -> np.ndarray:
@@ -71,14 +77,20 @@ def choose_decision(
     settings: DecisionSettings,
     seed: int,
     chosen_on: str = "validation",
+    words: np.ndarray | None = None,
 ) -> Decision:
-    """Return calibration and thresholds for held-out logits of shape (sentences, labels); ``chosen_on`` says whose they are."""
+    """Return calibration and thresholds for held-out logits of shape (sentences, labels); ``chosen_on`` says whose they are.
+
+    ``words``, of the same shape, is what a linear model of words says that was not fitted on these sentences either.
+    """
     calibration, thresholds = {}, {}
     weights = sentence_weights(truth, settings.no_label_share)
     for k, label in enumerate(labels):
         z = logits[:, k].astype(np.float64)
-        fitted = platt(z, truth[:, k]) if settings.calibration == "platt" else Calibration()
-        scores = 1 / (1 + np.exp(-np.clip(fitted.slope * z + fitted.offset, -60, 60)))
+        beside = None if words is None else words[:, k]
+        fitted = platt(z, truth[:, k], beside) if settings.calibration == "platt" else Calibration()
+        stacked = z if beside is None else z + fitted.lexical * beside
+        scores = 1 / (1 + np.exp(-np.clip(fitted.slope * stacked + fitted.offset, -60, 60)))
         calibration[label] = fitted
         thresholds[label] = best_threshold(scores, truth[:, k], weights, articles, settings.bootstrap_samples, seed)
     return Decision(

@@ -24,6 +24,7 @@ from netral.text import TextStage, model_text
 from training.dataset import SCHEMA, load_split
 from training.encoder import encoder_source
 from training.fit import checkpoints_of, fit
+from training.partition import SPLITS
 from training.trainer import resume_point
 
 # Sentences of one file of scores: what a stop costs at most while teachers score.
@@ -140,8 +141,8 @@ def _pool(config: Config, paths: Sequence[Path], data: Path, file: Path) -> list
     """Draw the sentences that the teachers score, or read those drawn before the run was stopped."""
     if not file.is_file():
         # A held-out sentence that stands in the crawl too must not be learnt, even without its label.
-        held = {_key(text) for split in ("validation", "test") if (data / f"{split}.parquet").is_file() for text in _sentences(data, split)}
-        seen = held | {_key(text) for text in _sentences(data, "train")}
+        splits = [split for split in SPLITS if (data / f"{split}.parquet").is_file()]
+        seen = {_key(text) for split in splits for text in _sentences(data, split)}
         drawn = draw(_crawl(paths, config), config.distill.pool, config.distill.seed, seen)
         if not drawn:
             raise NetralError("the input holds no sentence beside those of the data set", "pass a crawl")
@@ -222,7 +223,8 @@ def _teacher_scores(folder: ModelFolder, pool: list[dict[str, str]], scores: Pat
         ):
             for begin, path in missing:
                 rows = pool[begin : begin + _PART]
-                found = slopes * np.asarray(predictor.logits([row["sentence"] for row in rows]), dtype=np.float64) + offsets
+                sentences = [row["sentence"] for row in rows]
+                found = slopes * (predictor.logits(sentences) + predictor.shifts(sentences)) + offsets
                 columns = {label: found[:, k] for k, label in enumerate(folder.labels)}
                 with replacing_file(path) as target:
                     pq.write_table(pa.table({"sentence_id": [row["sentence_id"] for row in rows], **columns}), target)

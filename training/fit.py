@@ -14,6 +14,7 @@ import torch
 from transformers import DataCollatorWithPadding, EarlyStoppingCallback, TrainerCallback, set_seed
 
 from inference.batching import make_batches
+from inference.lexical import Lexical
 from inference.predictor import Predictor
 from inference.tokenise import Text
 from netral.config import Config, TrainSettings
@@ -21,12 +22,14 @@ from netral.io.paths import refuse_existing, replacing_folder
 from netral.model_folder import DECISION_FILE, TEXT_FILE, Decision, ServingText
 from netral.progress import Progress
 from netral.provenance import RUN_FILE, file_digest, fingerprint, folder_digest, is_current, libraries, write_json
+from netral.text import model_text
 from training.card import write_card
 from training.choices import Choices, choice_figures, choice_loss, choose_temperatures, class_weights, likeliest
 from training.dataset import LabelledSentences, load_split
 from training.decision import choose_decision
 from training.encoder import encode, encoder_source, load_classifier, load_tokenizer, type_separator
 from training.folds import FoldScores, out_of_fold, write_scores
+from training.lexical import fit_lexical
 from training.losses import multilabel_loss
 from training.metrics import average_precision_of
 from training.trainer import BaseTrainer, ProgressCallback, choose_precision, resume_point, training_arguments
@@ -53,9 +56,15 @@ def train(config: Config, data: Path, out: Path, *, resume: bool = False, overwr
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
+    _load(config, data)  # says what is missing before anything is written
     resume_from = resume_point(checkpoints_of(out), wanted, resume, overwrite)
     inputs = {split: file_digest(data / f"{split}.parquet") for split in ("train", "validation")}
     return fit(config, data, out, {"stage": "train", "fingerprint": wanted, "inputs": inputs}, resume_from)
+
+
+def _load(config: Config, data: Path) -> tuple[LabelledSentences, LabelledSentences]:
+    task: dict[str, Any] = {"labels": config.label_names, "choices": config.choices, "pairs": config.pairs}
+    return load_split(data, "train", **task), load_split(data, "validation", **task)
 
 
 def checkpoints_of(out: Path) -> Path:
@@ -68,8 +77,7 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
 
     The trained model waits among the checkpoints while out-of-fold scores are made, so that a stop there costs one fold.
     """
-    task: dict[str, Any] = {"labels": config.label_names, "choices": config.choices, "pairs": config.pairs}
-    train_split, validation = load_split(data, "train", **task), load_split(data, "validation", **task)
+    train_split, validation = _load(config, data)
     checkpoints = checkpoints_of(out)
     trained = checkpoints / "trained"
     if not (trained / RUN_FILE).is_file():
@@ -83,17 +91,21 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
     if config.decision.folds:
         scores = out_of_fold(config, train_split, validation, checkpoints, partial(fold_logits, config, epochs=run["best_epoch"]))
     else:
-        scores = FoldScores(validation, _saved_logits(trained, validation.inputs, config))
+        found = _with_words(_saved_logits(trained, validation.inputs, config), train_split, validation, config)
+        count = len(config.label_names)
+        scores = FoldScores(validation, found[:, :count], found[:, count:] if config.model.lexical else None)
     decision = _decide(scores, config)
+    if config.decision.folds:
+        write_scores(out.with_name(out.name + ".out-of-fold.parquet"), scores, decision)
     with replacing_folder(out) as folder:
         shutil.copytree(trained, folder, dirs_exist_ok=True)
+        if decision.uses_words:
+            _lexical_of(train_split).save(folder)
         write_json(folder / DECISION_FILE, decision.model_dump())
         run["decision"] = decision.model_dump()
         write_card(folder, run)
         run["files"] = sorted(path.name for path in folder.iterdir() if path.name != RUN_FILE)
         write_json(folder / RUN_FILE, run)
-    if config.decision.folds:
-        write_scores(out.with_name(out.name + ".out-of-fold.parquet"), scores, decision)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return run
 
@@ -150,7 +162,18 @@ def fold_logits(config: Config, rows: LabelledSentences, held: LabelledSentences
         trainer.add_callback(ProgressCallback(progress, _describe))
         trainer.train()
     _write_model(folder, trainer.model, tokenizer, config)
-    return _saved_logits(folder, held.inputs, config)
+    return _with_words(_saved_logits(folder, held.inputs, config), rows, held, config)
+
+
+def _lexical_of(rows: LabelledSentences) -> Lexical:
+    return fit_lexical(rows.sentences, rows.targets, rows.weights)
+
+
+def _with_words(logits: np.ndarray, rows: LabelledSentences, held: LabelledSentences, config: Config) -> np.ndarray:
+    """Append what a model of words fitted on some rows says of the held-out ones, where the configuration asks for one."""
+    if not config.model.lexical:
+        return logits
+    return np.hstack([logits, _lexical_of(rows).scores([model_text(sentence) for sentence in held.sentences])])
 
 
 def new_trainer(
@@ -405,5 +428,5 @@ def _decide(scores: FoldScores, config: Config) -> Decision:
     if config.choices:
         return choose_temperatures(scores.logits, rows.truth, rows.articles, config.choices, config.decision, scores.chosen_on)
     return choose_decision(
-        scores.logits, rows.truth, rows.articles, config.label_names, config.decision, config.train.seed, scores.chosen_on
+        scores.logits, rows.truth, rows.articles, config.label_names, config.decision, config.train.seed, scores.chosen_on, scores.words
     )

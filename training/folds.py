@@ -16,7 +16,7 @@ from netral.progress import say
 from training.dataset import LabelledSentences
 from training.partition import partition
 
-# Trains on the first rows, in the folder, and returns the logits of the second.
+# Trains on the first rows, in the folder, and returns the logits of the second; what a model of words says follows as further columns.
 FoldLogits = Callable[[LabelledSentences, LabelledSentences, Path], np.ndarray]
 
 
@@ -27,11 +27,13 @@ class FoldScores:
     Attributes:
         rows: The sentences.
         logits: Shape (sentences, labels).
+        words: What the linear model of words says, of that shape; None without one.
         folds: The fold of each sentence; empty where they are the validation split.
     """
 
     rows: LabelledSentences
     logits: np.ndarray
+    words: np.ndarray | None = None
     folds: tuple[int, ...] = ()
 
     @property
@@ -56,7 +58,8 @@ def out_of_fold(config: Config, train: LabelledSentences, validation: LabelledSe
     gold = (train.targets == train.truth).all(axis=1) & (train.weights >= 1)
     rows, silver = train.take(np.flatnonzero(gold).tolist()) + validation, train.take(np.flatnonzero(~gold).tolist())
     folds = assign_folds(rows, config.label_names, config.decision.folds, config.train.seed)
-    logits = np.zeros((len(rows), len(config.label_names)), dtype=np.float32)
+    count = len(config.label_names)
+    logits = np.zeros((len(rows), 2 * count if config.model.lexical else count))
     for fold in range(config.decision.folds):
         held = [row for row, each in enumerate(folds) if each == fold]
         kept = work / f"fold-{fold}.npy"
@@ -73,7 +76,7 @@ def out_of_fold(config: Config, train: LabelledSentences, validation: LabelledSe
             with replacing_file(kept) as path, path.open("wb") as stream:
                 np.save(stream, found, allow_pickle=False)
         logits[held] = np.load(kept, allow_pickle=False)
-    return FoldScores(rows, logits, tuple(folds))
+    return FoldScores(rows, logits[:, :count], logits[:, count:] if config.model.lexical else None, tuple(folds))
 
 
 def write_scores(path: Path, scores: FoldScores, decision: Decision) -> None:
@@ -81,7 +84,9 @@ def write_scores(path: Path, scores: FoldScores, decision: Decision) -> None:
     labels = decision.labels
     slopes = np.array([decision.calibration[label].slope for label in labels])
     offsets = np.array([decision.calibration[label].offset for label in labels])
-    probabilities = 1 / (1 + np.exp(-np.clip(slopes * scores.logits + offsets, -60, 60)))
+    shares = np.array([decision.calibration[label].lexical for label in labels])
+    stacked = scores.logits if scores.words is None else scores.logits + shares * scores.words
+    probabilities = 1 / (1 + np.exp(-np.clip(slopes * stacked + offsets, -60, 60)))
     rows = [
         {
             "sentence_id": scores.rows.sentence_ids[i],

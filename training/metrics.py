@@ -82,6 +82,11 @@ def f1_of(hits: np.ndarray, chosen: np.ndarray, positives: np.ndarray) -> np.nda
     return np.asarray(2 * hits / np.maximum(chosen + positives, 1))
 
 
+def divided(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """Divide; NaN where there is nothing to divide by."""
+    return np.where(under > 0, over / np.where(under > 0, under, 1), np.nan)
+
+
 class ArticleBootstrap:
     """Resamples articles, not sentences: sentences of one article are alike, and sentence intervals come out too narrow.
 
@@ -112,12 +117,12 @@ class ArticleBootstrap:
         """Return the mean over sentences of a value in every resample, shape (samples,)."""
         sums = self._per_article(values[:, None])[:, 0]
         counts = self._per_article(np.ones((len(values), 1)))[:, 0]
-        return np.asarray((self._weights @ sums) / (self._weights @ counts))
+        return divided(self._weights @ sums, self._weights @ counts)
 
     def absolute_mean(self, values: np.ndarray) -> np.ndarray:
         """Return in every resample the absolute sums of the columns, added up and divided by the number of sentences, shape (samples,)."""
         counts = self._per_article(np.ones((len(values), 1)))[:, 0]
-        return np.asarray(np.abs(self._weights @ self._per_article(values)).sum(1) / (self._weights @ counts))
+        return divided(np.abs(self._weights @ self._per_article(values)).sum(1), self._weights @ counts)
 
     def totals(self, values: np.ndarray) -> np.ndarray:
         """Return the sum of each column over the sentences of every resample, shape (samples, columns)."""

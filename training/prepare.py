@@ -26,6 +26,7 @@ from training.dataset import CARD, GIVEN_SPLITS, GROUPED_SPLITS, PAIR_SCHEMA, SC
 from training.given_labels import label_problem, with_labels
 from training.near_duplicates import closest_across, group_articles
 from training.partition import SPLITS, partition
+from training.statistics.leaks import SIMILARITY_FILE
 
 _AUDITED_PAIRS = 20
 
@@ -54,8 +55,8 @@ class GoldSpan:
 def prepare(inputs: Sequence[str], out: Path, config: Config, *, overwrite: bool = False) -> dict[str, Any]:
     """Make a data set folder and return its run record; does nothing if it is there and up to date.
 
-    The folder holds train, validation and test as Parquet, ``unlabelled.jsonl``, ``rejects.jsonl``, ``leak_audit.json``
-    and ``run.json``.
+    The folder holds train, validation and test as Parquet, ``unlabelled.jsonl``, ``rejects.jsonl``, ``leak_audit.json``,
+    ``leak_audit.parquet`` and ``run.json``.
 
     Raises:
         NetralError: Nothing to read, no labelled sentence, a bad gold file, or the output exists.
@@ -217,9 +218,10 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
     if config.prepare.splits:
         splits = [_given_split(s, config.prepare.splits) for s in found.labelled]
     else:
-        fractions = {split: getattr(config.prepare, split) for split in SPLITS}
-        placed = partition(groups, gold, fractions, config.prepare.seed)
-        splits = [placed[group] for group in groups]
+        splits = _divided(found, groups, gold, config)
+        kept = [i for i, split in enumerate(splits) if split]
+        found.labelled, gold = [found.labelled[i] for i in kept], [gold[i] for i in kept]
+        groups, splits = [groups[i] for i in kept], [splits[i] for i in kept]
     run: dict[str, Any] = {
         "stage": "prepare",
         "fingerprint": wanted,
@@ -252,7 +254,9 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
             for reject in found.rejects:
                 writer.write(reject_row(reject))
         (folder / "README.md").write_text(CARD + (GIVEN_SPLITS if config.prepare.splits else GROUPED_SPLITS), encoding="utf-8")
-        write_json(folder / "leak_audit.json", _leak_audit(found.labelled, splits, config))
+        pairs = closest_across(_texts(found.labelled, config), splits)
+        write_json(folder / "leak_audit.json", _leak_audit(found.labelled, splits, pairs, config))
+        pq.write_table(_nearest(found.labelled, splits, pairs), folder / SIMILARITY_FILE, compression="zstd")
         run["files"] = sorted(path.name for path in folder.iterdir())
         write_json(folder / RUN_FILE, run)
     return run
@@ -266,6 +270,34 @@ def _texts(sentences: Sequence[Sentence], config: Config) -> list[str]:
 def _meta(sentence: Sentence, config: Config) -> str:
     meta = {key: value for key, value in sentence.meta.items() if not (config.pairs and key == SECOND)}
     return json.dumps(meta, ensure_ascii=False)
+
+
+def _divided(found: Collected, groups: Sequence[int], gold: Sequence[Sequence[str]], config: Config) -> list[str]:
+    """Divide groups over the splits by the configured shares.
+
+    What stands in files that only train counts for no share; where such a sentence is in one group with a held-out one it is rejected
+    (an empty string stands in its place).
+    """
+    pattern = config.prepare.train_only
+    train_only = [pattern is not None and fnmatchcase(Path(s.file).name, pattern) for s in found.labelled]
+    # Divided as if the other files were not there, so that what is measured stays the same whatever is trained on besides.
+    free = [i for i, only in enumerate(train_only) if not only]
+    texts = _texts([found.labelled[i] for i in free], config)
+    own = group_articles(texts, [found.labelled[i].article_id for i in free], config.prepare.near_duplicate)
+    fractions = {split: getattr(config.prepare, split) for split in SPLITS}
+    placed = partition(own, [gold[i] for i in free], fractions, config.prepare.seed)
+    splits = ["train"] * len(train_only)
+    held: dict[int, str] = {}
+    for i, group in zip(free, own, strict=True):
+        splits[i] = placed[group]
+        if splits[i] != "train":
+            held[groups[i]] = splits[i]
+    for i, sentence in enumerate(found.labelled):
+        if train_only[i] and groups[i] in held:
+            detail = f"may only train, but is close to a sentence of {held[groups[i]]}: {sentence.text[:120]}"
+            found.rejects.append(Reject(sentence.file, sentence.row, "near_held_out", detail, sentence.sentence_id))
+            splits[i] = ""
+    return splits
 
 
 def _given_split(sentence: Sentence, patterns: Mapping[Any, str]) -> str:
@@ -290,8 +322,24 @@ def _split_counts(
     }
 
 
-def _leak_audit(labelled: list[Sentence], splits: list[str], config: Config) -> dict[str, Any]:
-    pairs = closest_across(_texts(labelled, config), splits)
+def _nearest(labelled: list[Sentence], splits: list[str], pairs: list[tuple[float, int, int]]) -> pa.Table:
+    """Return for each held-out sentence the nearest one of another split, in the order of the sentences."""
+    rows = [
+        {
+            "sentence_id": labelled[i].sentence_id,
+            "split": splits[i],
+            "similarity": round(similarity, 4),
+            "nearest_sentence_id": labelled[j].sentence_id,
+            "nearest_split": splits[j],
+        }
+        for similarity, i, j in sorted(pairs, key=lambda pair: pair[1])
+    ]
+    text = ("sentence_id", "split", "nearest_sentence_id", "nearest_split")
+    schema = pa.schema([(name, pa.string() if name in text else pa.float64()) for name in (*text[:2], "similarity", *text[2:])])
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _leak_audit(labelled: list[Sentence], splits: list[str], pairs: list[tuple[float, int, int]], config: Config) -> dict[str, Any]:
     by_split: dict[str, set[str]] = defaultdict(set)
     for sentence, split in zip(labelled, splits, strict=True):
         by_split[split].add(sentence.article_id)

@@ -133,6 +133,8 @@ class MaskedSequences(torch.utils.data.Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return the masked ids and the ids to be found again, `-100` where nothing is asked."""
+        if not 0 <= index < self._items:
+            raise IndexError(index)
         row = self._row(index)
         ids, kinds = self._sequences.ids[row].astype(np.int64), self._sequences.kinds[row]
         rng = np.random.default_rng([self._settings.seed, int(self._shuffled), index])
@@ -154,7 +156,7 @@ class MaskedSequences(torch.utils.data.Dataset[dict[str, Any]]):
 
 
 def choose_tokens(kinds: np.ndarray, share: float, whole_words: bool, rng: np.random.Generator) -> np.ndarray:
-    """Choose which positions are to be guessed: words drawn at random until the next would exceed the share, but at least one.
+    """Choose which positions are to be guessed: words drawn at random that fit into the share, and at least one.
 
     Args:
         kinds: What each position is: special, first or further piece of a word.
@@ -170,9 +172,16 @@ def choose_tokens(kinds: np.ndarray, share: float, whole_words: bool, rng: np.ra
         return np.zeros(len(kinds), dtype=bool)
     starts = (kinds[pieces] == FIRST_PIECE) if whole_words else np.ones(len(pieces), dtype=bool)
     words = np.cumsum(starts) - starts[0]
-    drawn = rng.permutation(words[-1] + 1)
-    total = np.cumsum(np.bincount(words)[drawn])
-    taken = drawn[: max(1, int(np.searchsorted(total, share * len(pieces), side="right")))]
+    sizes, room = np.bincount(words), round(share * len(pieces))
+    drawn = rng.permutation(len(sizes))
+    taken = []
+    for word in drawn:
+        if sizes[word] <= room:
+            taken.append(word)
+            room -= sizes[word]
+        if not room:
+            break
+    taken = taken or [drawn[0]]
     chosen = np.zeros(len(kinds), dtype=bool)
     chosen[pieces[np.isin(words, taken)]] = True
     return chosen
@@ -242,6 +251,10 @@ class _EvaluateAt(TrainerCallback):  # type: ignore[misc]
 
 def _trainer(config: Config, model: Any, tokenizer: Any, checkpoints: Path, head_steps: int) -> _PretrainTrainer:
     settings = config.pretrain
+    # In the modules, not in the configuration: fine-tuning later finds what the encoder came with.
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = settings.dropout
     held = open_sequences(checkpoints / "sequences", "held_out", settings.length)
     crawl = open_sequences(checkpoints / "sequences", "train", settings.length)
     items = settings.steps * settings.batch_size * settings.gradient_accumulation

@@ -13,7 +13,7 @@ from training.card import CARD_FILE, REPORT_FILE, read_report
 # What belongs to a model, by path in the folder. Everything else (checkpoints, optimiser states, pickles, notes) stays at home.
 _OWN = re.compile(
     r"README\.md|NOTICE|LICENSE|(?:run|report|config|decision|text|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
-    r"|vocab\.txt|merges\.txt|model(?:-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json"
+    r"|vocab\.txt|merges\.txt|model(?:-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|lexical\.safetensors"
     r"|exports/[a-z]+-[a-z0-9]+/[\w.-]+\.(?:onnx|xml|bin|json|safetensors)"
 )
 _PICKLE = re.compile(rb"\x80[\x02-\x05]|PK\x03\x04")

@@ -28,7 +28,9 @@ def table_rows(report: dict[str, Any]) -> list[list[str]]:
         rows.append([label, str(support), *(with_interval(f["f1"], f["f1_interval"]) for f in figures)])
     single = "accuracy" in systems["model"]
     shared = ("accuracy", "accuracy") if single else ("micro_f1", "micro F1")
-    for name, title in (("macro_f1", "macro F1"), shared, ("exact_match", "exact match")):
+    # Of one choice, accuracy is the exact match.
+    exact = [] if single and len(report["model"]["choices"]) == 1 else [("exact_match", "exact match")]
+    for name, title in (("macro_f1", "macro F1"), shared, *exact):
         rows.append([title, "", *(with_interval(s[name], s[name + "_interval"]) for s in systems.values())])
     return rows
 
@@ -62,7 +64,7 @@ def report_markdown(report: dict[str, Any]) -> str:
         "",
         *_empty_line(report["empty_kept"]),
         *_citation_lines(report["citations"]),
-        f"- Sentences read in windows: {report['truncated']}",
+        f"- {'Pairs cut to what the model reads' if data.get('pairs') else 'Sentences read in windows'}: {report['truncated']}",
         f"- Speed: {report['speed']['sentences_per_second']:.0f} sentences/s ({report['speed']['backend']})",
         "",
         "| label | precision | recall | average precision | threshold | calibration error (10 bins of equal number) | Brier score |",

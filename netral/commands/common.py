@@ -17,7 +17,7 @@ app = typer.Typer(
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        help="Files, folders or globs: .txt, .jsonl, .csv, .html (also .gz, .zst, .xz), .parquet, .warc(.gz); - reads JSONL from stdin."
+        help="Files, folders, globs: .txt, .jsonl, .csv, .tsv, .html (also .gz, .zst, .xz), .parquet, .warc(.gz); - reads JSONL from stdin."
     ),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("-c", "--config", help="YAML file, for example configs/recipes/mini.yaml.")]

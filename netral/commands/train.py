@@ -132,12 +132,14 @@ def evaluate(
     cases: Annotated[Path | None, typer.Argument(help="With --behaviour: your own folder of cases.", metavar="FOLDER")] = None,
     data: Annotated[Path, typer.Option(help="Data set made by `netral prepare`.")] = Path("runs/data"),
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    require: Annotated[list[str] | None, typer.Option(help="Bound such as 'macro_f1>=0.85', 'warning.f1>=0.8'. May be repeated.")] = None,
+    no_worse_than: Annotated[Path | None, typer.Option(help="Report of another model that this one must not be worse than.")] = None,
     behaviour: Annotated[bool, typer.Option("--behaviour", help="Run the behaviour suite too: --behaviour [FOLDER].")] = False,
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score a model beside the baselines, with intervals."""
+    """Score a model beside the baselines, with intervals; exit code 1 if a bound is missed and the whole interval lies beyond it."""
     if cases and not behaviour:
         raise NetralError(f"{cases}: an argument too many", "pass it as --behaviour FOLDER")
     from netral.config import load_config
@@ -145,9 +147,13 @@ def evaluate(
     from training.assess import evaluate as run
     from training.behaviour import default_folder
     from training.report import behaviour_failures, behaviour_rows, table_rows, verdict
+    from training.statistics.gates import check_against_base, check_requirements, parse_requirement
+    from training.statistics.predictions import read_predictions
 
+    settings, requirements = load_config(config, overrides), [parse_requirement(text) for text in require or []]
+    base = read_predictions(no_worse_than) if no_worse_than else None
     folder = (cases or default_folder()) if behaviour else None
-    found = run(model, data, out, load_config(config, overrides), split=split, behaviour=folder, overwrite=overwrite)
+    found = run(model, data, out, settings, split=split, behaviour=folder, overwrite=overwrite)
     if found.get("unchanged"):
         say(f"evaluate: {out} is up to date, nothing to do")
     print_table(table_rows(found))
@@ -158,3 +164,12 @@ def evaluate(
             say(line)
         print_table(behaviour_rows(found["behaviour"]))
     say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.md")
+    failed, doubtful = check_requirements(found, requirements)
+    if base and no_worse_than:
+        failed += check_against_base(base, no_worse_than, out, settings)
+    for line in doubtful:
+        say(f"evaluate: beyond its bound, but the interval holds it: {line}", level="warning")
+    for line in failed:
+        say(f"evaluate: failed: {line}", level="error")
+    if failed:
+        raise typer.Exit(1)

@@ -71,14 +71,15 @@ def read_csv(path: Path | RemoteFile, limit: int, columns: Sequence[str] | None 
     csv.field_size_limit(max(csv.field_size_limit(), limit))
     lines = _Lines(read_lines(path, limit), limit)
     header: list[str] | None = None
-    delimiter = "\t" if tabs else ""
+    delimiter, begun = "\t" if tabs else "", False
     if columns is not None:
         header = list(columns)
         yield CsvRow(0, cells={name: name for name in columns})
     while True:
         lines.begin()
         try:
-            first = next(lines) if not delimiter or header is None else None
+            first = next(lines).removeprefix("\ufeff") if header is None or not begun else None
+            begun = True
             delimiter = delimiter or _delimiter(first or "")
             if header is None:
                 cells = next(csv.reader([first or ""], delimiter=delimiter, strict=True), [])

@@ -65,12 +65,16 @@ def expand_inputs(inputs: Sequence[str], exclude: Path | None = None) -> list[Pa
             if output is None or (real != output and output not in real.parents):
                 found[real] = min(path.absolute(), found.get(real, path.absolute()))
     paths = sorted(found.values(), key=lambda p: p.as_posix())
-    _require_extra(paths)
+    require_extra(paths)
     return paths
 
 
-def _require_extra(paths: Iterable[Path]) -> None:
-    """Refuse pages and web archives before any work is done when the libraries that read them are not installed."""
+def require_extra(paths: Iterable[Path]) -> None:
+    """Refuse pages and web archives before any work is done when the libraries that read them are not installed.
+
+    Raises:
+        NetralError: A file needs the extra `crawl`, which is not installed.
+    """
     for path in paths:
         missing = [name for name in _CRAWL_MODULES.get(input_format(path) or "", ()) if find_spec(name) is None]
         if missing:

@@ -21,7 +21,9 @@ def netral(*args, stdin=None, env=None):
 def test_version_and_help():
     assert netral("--version").stdout.startswith("netral ")
     text = netral("--help").stdout
-    assert all(name in text for name in ("prepare", "train", "evaluate", "label", "split", "verify", "cite", "annotate", "config"))
+    assert all(
+        name in text for name in ("prepare", "train", "search", "evaluate", "label", "split", "verify", "cite", "annotate", "config")
+    )
 
 
 def test_exit_codes_are_documented_where_they_are_looked_for():
@@ -82,6 +84,8 @@ def test_label_from_stdin_to_stdout(tiny_model):
         (["split", "examples/articles", "--out", "o.parquet"], "JSON lines"),
         (["train", "-c", "missing.yaml", "--out", "OUT"], "missing.yaml"),
         (["train", "-c", "configs/recipes/mini.yaml", "--data", "configs", "--out", "OUT"], "no prepared data set"),
+        (["train", "-c", "configs/recipes/mini.yaml", "--seeds", "1", "--out", "OUT"], "--seeds"),
+        (["search", "-c", "configs/recipes/mini.yaml", "--data", "configs", "--out", "OUT"], "no prepared data set"),
         (["evaluate", "configs", "--out", "OUT"], "not a netral model folder"),
         (["evaluate", "inference/default_model", "--split", "dev", "--out", "OUT"], "split dev"),
         (["evaluate", "inference/default_model", "cases", "--out", "OUT"], "--behaviour"),

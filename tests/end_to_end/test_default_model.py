@@ -59,15 +59,16 @@ def test_it_says_that_it_is_not_indobert():
     assert "not IndoBERT" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_it_was_trained_with_the_shipped_recipe_on_the_shipped_data(tmp_path):
+def test_it_was_trained_with_the_shipped_recipe_and_decides_by_the_shipped_data(tmp_path):
     run = json.loads((DEFAULT_MODEL / "run.json").read_text(encoding="utf-8"))
-    recipe = load_config(ROOT / "configs/recipes/mini.yaml")
+    recipe = load_config(ROOT / "configs/recipes/default-model.yaml")
     for section in ("labels", "text", "model", "train", "decision"):
         assert run["settings"][section] == recipe.model_dump()[section]
     splits = prepare([str(ROOT / "data/gold/articles.jsonl")], tmp_path / "data", recipe)["counts"]["splits"]
-    assert run["counts"]["train"] == splits["train"]["sentences"]
+    # Beside the gold corpus it was trained on real sentences that cannot be passed on; what it is decided and measured by is all here.
+    assert run["counts"]["train"] > splits["train"]["sentences"]
     assert run["counts"]["validation"] == splits["validation"]["sentences"]
-    chosen = {label: splits["validation"][label] for label in recipe.labels}
+    chosen = {label: splits["validation"][label] for label in recipe.label_names}
     assert run["decision"]["chosen_on"]["positives"] == chosen
 
 

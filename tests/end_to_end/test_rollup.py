@@ -83,9 +83,9 @@ def test_another_level_is_other_work(tmp_path, crawl, tiny_model):
         assert run(crawl, out, tiny_model)["unchanged"]
         with pytest.raises(NetralError, match=r"level|exists"):
             run(crawl, out, tiny_model, level="sentence")
-    with pytest.raises(NetralError, match="rows of articles"):
+    with pytest.raises(NetralError, match="holds articles"):
         list(verify(str(tmp_path / "o.jsonl")))
-    with pytest.raises(NetralError, match="rows of articles"):
+    with pytest.raises(NetralError, match="holds articles"):
         list(verify(f"{tmp_path / 'o'}/"))
 
 

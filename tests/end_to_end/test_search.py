@@ -9,9 +9,11 @@ import pytest
 import yaml
 from support import ROOT
 from task_rows import VALUES, reviews, write_csv
+from typer.testing import CliRunner
 
 import training.search as searching
 import training.seeds as seeding
+from netral.cli import app
 from netral.config import load_config
 from netral.errors import NetralError
 from training.prepare import prepare
@@ -167,6 +169,23 @@ def test_another_search_is_refused_its_folder(tmp_path, recipe, data, monkeypatc
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(NetralError, match="did not write"):
         searching.search(recipe, [], data, tmp_path / "mine", 1)
+
+
+def test_the_commands_say_what_came_out(tmp_path, recipe, data):
+    def netral(*args):
+        done = CliRunner().invoke(app, list(map(str, args)))
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    said = netral(
+        "search", "-c", recipe, "--data", data, "--out", tmp_path / "search", "--trials", 1, "--set", "search.scored_on=validation"
+    )
+    assert "best of 1 trials: macro F1" in said
+    best = ["-c", tmp_path / "search" / "best.yaml", "--data", data, "--out", tmp_path / "model", "--seeds", 2]
+    said = netral("train", *best)
+    assert "macro F1 of 2 seeds: mean" in said
+    assert "holds the median" in said
+    assert "nothing to do" in netral("train", *best)
 
 
 @pytest.mark.parametrize(

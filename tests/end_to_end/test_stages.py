@@ -389,3 +389,47 @@ def test_split_writes_what_cleaning_dropped(tmp_path):
     (drop,) = read_jsonl(tmp_path / "d.jsonl")
     assert drop == {"article_id": "a", "start": 18, "end": 39, "rule": "teaser", "text": text[18:39]}
     assert [row["sentence_id"] for row in read_jsonl(tmp_path / "s.jsonl")] == ["a:1", "a:2"]
+
+
+# Unlike each other, so that only a copy is a near-duplicate.
+PLACES = "Ambon Banjarbaru Cirebon Denpasar Enrekang Fakfak Gunungkidul Hulu Jayawijaya Kotawaringin Lubuklinggau Morotai".split()
+
+
+def test_files_that_only_train_never_reach_the_held_out_splits(tmp_path):
+    said = "Camat {n} mengingatkan seluruh pegawai di wilayah {n} agar tidak ikut kampanye pasangan calon nomor {n}."
+    held = [{"article_id": f"a{n}", "sentence": said.format(n=name), "labels": ["warning"]} for n, name in enumerate(PLACES)]
+    (tmp_path / "held.jsonl").write_text("".join(json.dumps(row) + "\n" for row in held))
+    extra = [
+        {"article_id": f"x{n}", "sentence": f"Hujan deras turun di {name} sejak pagi tadi.", "labels": []} for n, name in enumerate(PLACES)
+    ]
+    extra += [{**row, "article_id": f"copy{n}", "sentence": row["sentence"] + " "} for n, row in enumerate(held)]
+    (tmp_path / "silver-1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in extra))
+    config = load_config(None, ["prepare.train_only=silver-*", "prepare.near_duplicate=0.9", "prepare.train=0.4", "prepare.test=0.45"])
+    run = prepare([str(tmp_path / "held.jsonl"), str(tmp_path / "silver-1.jsonl")], tmp_path / "data", config)
+    splits = {split: pq.read_table(tmp_path / "data" / f"{split}.parquet").to_pylist() for split in ("train", "validation", "test")}
+    assert {row["article_id"][0] for split in ("validation", "test") for row in splits[split]} == {"a"}
+    of_held = len(splits["validation"]) + len(splits["test"])
+    assert run["counts"]["rejects"] == {"near_held_out": of_held}
+    assert of_held >= 5
+    assert sum(row["article_id"].startswith("x") for row in splits["train"]) == len(PLACES)
+    # The shares are those of the other file alone.
+    assert len(splits["test"]) == pytest.approx(0.45 * len(PLACES), abs=1.5)
+
+
+def test_files_that_only_train_leave_the_other_splits_as_they_are(tmp_path):
+    rows = [
+        {"article_id": f"a{n}", "sentence": f"Lurah {name} diminta netral pada hari ke-{n}.", "labels": []} for n, name in enumerate(PLACES)
+    ]
+    write_jsonl(tmp_path / "held.jsonl", rows)
+    write_jsonl(
+        tmp_path / "a-silver.jsonl",
+        [{"article_id": f"x{n}", "sentence": f"{name} dilanda hujan.", "labels": ["warning"]} for n, name in enumerate(PLACES)],
+    )
+    config = load_config(None, ["prepare.train_only=a-silver*", "prepare.near_duplicate=0.95"])
+    prepare([str(tmp_path / "held.jsonl")], tmp_path / "without", config)
+    prepare([str(tmp_path / "a-silver.jsonl"), str(tmp_path / "held.jsonl")], tmp_path / "with", config)
+    for held in ("validation", "test"):
+        tables = [pq.read_table(tmp_path / kind / f"{held}.parquet") for kind in ("with", "without")]
+        found = [table["sentence_id"].to_pylist() for table in tables]
+        assert found[0] == found[1]
+        assert found[0]

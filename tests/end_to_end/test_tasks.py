@@ -20,6 +20,12 @@ from netral.errors import NetralError
 from training.assess import evaluate
 from training.fit import train
 from training.prepare import prepare
+from training.statistics.compare import compare, load_systems
+from training.statistics.decide import decide
+from training.statistics.gates import Requirement, check_against_base, check_requirements
+from training.statistics.goals import Goal
+from training.statistics.leaks import no_random_split
+from training.statistics.predictions import read_predictions
 
 LONG = " ".join(["kantor itu ramai sekali dan antreannya lama"] * 12)
 
@@ -70,7 +76,9 @@ def aspects(tmp_path_factory, tiny_encoder):
     for name, rows in (("train", reviews(48)), ("valid", reviews(24, 100))):
         records = [{"sentence": r["ulasan"], "antrean": r["antrean"], "petugas": r["petugas"], "kota": "Rimbajaya"} for r in rows]
         write_jsonl(folder / "in" / f"{name}.jsonl", records)
-    return made(folder, settings(tiny_encoder, f"labels={json.dumps(ASPECTS)}", "train.pos_weight=balanced"), folder / "in")
+    # Long enough that values stand apart: between near ties bf16 leaves most sentences to fp32, and its gate rightly refuses.
+    wanted = [f"labels={json.dumps(ASPECTS)}", "train.pos_weight=balanced", "train.epochs=20"]
+    return made(folder, settings(tiny_encoder, *wanted), folder / "in")
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +151,16 @@ def test_the_report_has_accuracy_and_macro_f1(one_label, tmp_path):
     text = (tmp_path / "report" / "report.md").read_text()
     assert "accuracy" in text
     assert "most frequent label" in text
+    assert found["leaks"]["random_split"] is None
+    assert f"No figure on a random split of sentences: {found['leaks']['no_random_split']}" in text
+    assert found["empty_kept"] is None
+    assert len(found["threshold_curves"]["baik"]) == 19
+    assert sum(each["sentences"] for each in found["slices"]["length"]) == len(rows)
+    accuracy = Requirement("accuracy", ">=", model["accuracy_interval"][1] + 0.01)
+    assert check_requirements(found, [Requirement("accuracy", ">=", 0.0)]) == ([], [])
+    assert check_requirements(found, [accuracy])[0]
+    with pytest.raises(NetralError, match="no thresholds"):
+        decide(one_label.model, [Goal("f1")], one_label.config, data=one_label.data)
 
 
 def test_labelling_gives_each_sentence_its_one_label(one_label, tmp_path):
@@ -162,7 +180,7 @@ def test_a_long_sentence_of_a_single_label_model_has_the_mean_of_its_windows(one
     with Predictor(one_label.model) as predictor:
         (found,) = predictor.predict([LONG])
         rows = predictor._tokeniser.rows([LONG])[0][0]
-        windows = predictor._scorer.scores(rows)[0]
+        windows = predictor._scorer.scores(rows, np.zeros((len(rows), 1)))[0]
     assert found.truncated
     assert len(rows) > 1
     assert list(found.scores.values()) == pytest.approx(windows.mean(axis=0), abs=6e-4)
@@ -192,6 +210,11 @@ def test_a_value_of_each_aspect(aspects, tmp_path):
     model = report["systems"]["model"]
     assert model["accuracy"] == pytest.approx(accuracy_score(truth, given), abs=1e-4)
     assert model["macro_f1"] == pytest.approx(f1_score(truth, given, average="macro"), abs=1e-4)
+    # A report and its model folder are the same answers.
+    systems = load_systems([tmp_path / "report", aspects.model], aspects.data, "validation", aspects.config)
+    figures = compare(systems, aspects.config)["models"]["model"]["figures"]["macro_f1"]
+    assert figures["base"] == figures["f1"] == pytest.approx(model["macro_f1"], abs=1e-4)
+    assert check_against_base(systems["model"], aspects.model, tmp_path / "report", aspects.config) == []
 
 
 def test_a_reduced_precision_of_a_model_with_choices_keeps_its_decisions(aspects, tmp_path):
@@ -226,6 +249,25 @@ def test_pairs_of_sentences(paired):
             predictor.predict(["Satu kalimat saja."])
     with pytest.raises(NetralError, match="single sentences"), Predictor(DEFAULT_MODEL, backend="fake") as predictor:
         predictor.predict([("Satu.", "Dua.")])
+
+
+def test_the_report_of_pairs_shows_both_sentences(paired, tmp_path):
+    found = evaluate(paired.model, paired.data, tmp_path / "report", paired.config, split="validation")
+    assert found["data"]["pairs"] is True
+    assert found["leaks"]["similarity"]["sentences"] == 20
+    read = read_predictions(tmp_path / "report")
+    assert read.sentences == [f"{row['sentence']} {row['sentence_2']}" for row in paired.split("validation")]
+    again = load_systems([tmp_path / "report", paired.model], paired.data, "validation", paired.config)["model"]
+    assert (again.scores == read.scores).all()
+
+
+def test_many_labels_without_a_test_split_have_no_random_split(tmp_path):
+    rows = [{"sentence": f"Hal {i} itu murah, tetapi antre.", "labels": ["promosi"] if i % 2 else []} for i in range(20)]
+    write_jsonl(tmp_path / "train.jsonl", rows)
+    write_jsonl(tmp_path / "valid.jsonl", rows[:4])
+    config = load_config(None, ["labels=[promosi, keluhan]", "prepare.splits={train: 'train*', validation: 'valid*'}"])
+    prepare([str(tmp_path / "train.jsonl"), str(tmp_path / "valid.jsonl")], tmp_path / "data", config)
+    assert no_random_split(tmp_path / "data", {}) == "the test split is empty"
 
 
 def test_pairs_through_an_export_are_typed_too(paired, tmp_path):

@@ -357,6 +357,27 @@ def test_sentences_in_csv_keep_their_offsets(tmp_path):
     assert (row.start, row.end, row.article_id, row.sentence_id) == (5, 16, "k", "a#2")
 
 
+def test_tabs_and_columns_without_a_header(tmp_path):
+    """A .tsv has tabs whatever else its first line holds; read.header names the columns where no line does."""
+    (row,) = read(write(tmp_path / "a.tsv", "sentence\tcatatan\nASN, TNI, Polri; semua netral.\tx,y\n"))
+    assert (row.text, row.meta, row.row) == ("ASN, TNI, Polri; semua netral.", {"catatan": "x,y"}, 2)
+    settings = ReadSettings(header=["sentence", "nilai"])
+    first, bad, last = read(write(tmp_path / "b.tsv", "\ufeffASN, netral.\tbaik\nIa pergi.\nDua\tburuk\n"), settings=settings)
+    assert [(each.text, each.meta["nilai"], each.row) for each in (first, last)] == [("ASN, netral.", "baik", 1), ("Dua", "buruk", 3)]
+    assert (bad.reason, bad.row) == ("wrong_columns", 2)
+    (row,) = read(write(tmp_path / "c.csv", 'Satu;"dua\nbaris"\n'), settings=settings)
+    assert (row.text, row.meta["nilai"]) == ("Satu", "dua\nbaris")
+    (row,) = read(write(tmp_path / "d.tsv", ""), settings=settings)
+    assert row.reason == "empty"
+
+
+def test_a_sentence_column_of_another_name(tmp_path):
+    settings = ReadSettings(columns={"sentence": "cuitan", "sentence_2": "balasan"})
+    (row,) = read(write(tmp_path / "a.csv", "label,cuitan,balasan,isi\nx,ASN netral.,Setuju.,y\n"), settings=settings)
+    assert isinstance(row, Sentence)
+    assert (row.text, row.meta["sentence_2"], row.meta["label"]) == ("ASN netral.", "Setuju.", "x")
+
+
 def test_json_and_parquet_records_of_other_scrapers(tmp_path):
     write_jsonl(
         tmp_path / "a.jsonl", [{"content": "ASN netral.", "judul": "J", "publish_date": "2024"}, {"isi": "", "content": "Ia pergi."}]

@@ -14,14 +14,14 @@ def words(text):
 
 def test_size_and_spread(gold_articles, gold_labels):
     count = Counter(label for row in gold_labels for label in row["labels"])
-    assert len(gold_articles) >= 80
-    assert len(gold_labels) >= 900
-    assert all(count[label] >= 110 for label in LABELS)
+    assert len(gold_articles) >= 260
+    assert len(gold_labels) >= 3000
+    assert all(count[label] >= 350 for label in LABELS)
     assert set(count) == set(LABELS)
-    assert sum(not row["labels"] for row in gold_labels) > len(gold_labels) / 2
+    assert sum(not row["labels"] for row in gold_labels) >= 0.6 * len(gold_labels)
     topics = Counter(row["topic"] for row in gold_articles)
-    assert topics["on"] >= 65
-    assert topics["off"] >= 15
+    assert topics["on"] >= 200
+    assert topics["off"] >= 100
     assert sum(row["noise"] for row in gold_articles) >= len(gold_articles) / 3
     assert {row["genre"] for row in gold_articles} == {"wire", "portal", "press_release", "explainer"}
 

@@ -195,7 +195,7 @@ def test_a_long_sentence_is_scored_by_windows_with_the_maximum(tiny_model):
     assert joined == whole[1:-1]
     (found,) = predictor.predict(["".join(words)])
     assert found.truncated
-    alone = [predictor._scorer.scores([row])[0][0] for row in rows]
+    alone = [predictor._scorer.scores([row], np.zeros((1, 1)))[0][0] for row in rows]
     assert list(found.scores.values()) == np.max(alone, axis=0).tolist()
     exactly = predictor._tokeniser.rows([""])[0][0][0]
     assert len(predictor._tokeniser.windows([exactly[0], *[9] * (limit - 2), exactly[-1]])) == 1

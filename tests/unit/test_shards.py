@@ -263,6 +263,7 @@ class HalfBroken:
     """A predictor that cannot score sentences with an exclamation mark."""
 
     labels = ("warning",)
+    pairs = False
 
     def attempt(self, sentences):
         return [Failure("backend_failed", "boom") if "!" in text else Prediction(("warning",), {"warning": 1.0}) for text in sentences]

@@ -1,0 +1,47 @@
+"""The queue of sentences that a person should look at."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netral.errors import NetralError
+from netral.io.paths import refuse_existing, replacing_file
+from netral.io.writers import JsonlWriter
+from netral.model_folder import open_model_folder
+from training.statistics.decide import in_bands, logit
+from training.statistics.output import output_rows
+
+
+def review(out: Path, model: Path, queue: Path, *, limit: int | None = None, overwrite: bool = False) -> dict[str, Any]:
+    """Write the rows of a labelled output whose scores lie in the model's review bands, the most uncertain first.
+
+    Each row is that of the output with ``review``, the labels in doubt. Uncertainty is the distance of a score to its threshold in logits;
+    rows that are equally uncertain keep their order.
+
+    Raises:
+        NetralError: The model has no review bands, the output has no scores for them, or the queue exists.
+    """
+    folder = open_model_folder(model)
+    decision = folder.decision
+    if not decision.review:
+        raise NetralError(f"{model}: has no review bands", "choose them with `netral decide MODEL --goal review=200/day --per-day N`")
+    refuse_existing(queue, overwrite)
+    labels = list(decision.review)
+    edges = logit(np.array([decision.thresholds[label] for label in labels]))
+    found, others, count = [], 0, 0
+    for count, row in enumerate(output_rows(out), 1):
+        if not set(labels) <= set(row["scores"]):
+            raise NetralError(f"{out}: row {count} has no score for {', '.join(labels)}", "label the crawl with this model")
+        others += row.get("model") != folder.fingerprint
+        scores = np.array([row["scores"][label] for label in labels])
+        inside = in_bands(scores, decision.review, labels)
+        if inside.any():
+            nearness = float(np.abs(logit(scores) - edges)[inside].min())
+            doubtful = [label for label, yes in zip(labels, inside, strict=True) if yes]
+            found.append((nearness, count, {**row, "review": doubtful}))
+    found.sort(key=lambda item: item[:2])
+    with replacing_file(queue) as path, JsonlWriter(path) as writer:
+        for _, _, row in found[:limit]:
+            writer.write(row)
+    return {"rows": count, "in_bands": len(found), "written": len(found[:limit]), "other_model": others}
