@@ -9,6 +9,7 @@ from typing import Any
 from inference.inputs import Inputs
 from inference.locks import FolderLock, Slice
 from inference.predictor import DEFAULT_MODEL
+from inference.rollup import check_level
 from inference.rows import added_up
 from inference.shards import OutputFolder, Shard, cut, unwritable
 from inference.workers import Pool
@@ -17,7 +18,7 @@ from netral.errors import NetralError
 from netral.io.columns import ReadReport
 from netral.io.paths import STDIN, expand_inputs
 from netral.io.readers import read_files
-from netral.io.writers import OUTPUT_SCHEMA
+from netral.io.writers import OUTPUT_SCHEMA, SENTENCE
 from netral.model_folder import ModelFolder, open_model_folder
 from netral.progress import Progress
 from netral.provenance import code_digest, libraries
@@ -34,6 +35,7 @@ def label_folder(
     backend: str = "auto",
     precision: str = "auto",
     device: str = "auto",
+    level: str = SENTENCE,
     cache: Path | None = None,
     workers: int | None = None,
     part: Slice | None = None,
@@ -49,6 +51,7 @@ def label_folder(
         backend: As for the Predictor. What ``auto`` found the first time is used again.
         precision: Likewise.
         device: Likewise.
+        level: What a row of the output is, ``sentence`` or ``article``.
         cache: Folder that keeps scores from run to run.
         workers: Processes; None is one for each core that may be used, or for each CUDA device if the model runs there.
         part: Do only these shards, beside other jobs on the same folder.
@@ -60,6 +63,7 @@ def label_folder(
     Raises:
         NetralError: Another job holds the folder or wrote it, an input changed, nothing was usable, or a worker cannot go on.
     """
+    check_level(level)
     if STDIN in inputs:
         raise NetralError("-: a folder job reads its input again after a stop, standard input cannot be", "save it to a file first")
     folder = open_model_folder(model or DEFAULT_MODEL)
@@ -77,12 +81,13 @@ def label_folder(
             "code": code_digest()[:16],
             "model": folder.fingerprint,
             **chosen,
+            "level": level,
             "settings": {"read": config.read.model_dump(), "label": {"shard_bytes": config.label.shard_bytes}},
             "inputs": sources.listed(),
         }
         progress = stack.enter_context(Progress("label", "sentences", total_bytes=sources.plain_bytes()))
         options = {"model": folder.path, **chosen, **sizes, "cache": cache}
-        pool = stack.enter_context(Pool(workers, OutputFolder(out), options, progress))
+        pool = stack.enter_context(Pool(workers, OutputFolder(out), options, progress, level))
         job = _FolderJob(OutputFolder(out), part or Slice(), sources, folder, progress)
         with lock.setup():
             done = job.begin(wanted, pool, lock.alone(), overwrite)
@@ -181,6 +186,7 @@ class _FolderJob:
             "stage": "label",
             "model": {"fingerprint": self._folder.fingerprint, "decision": self._folder.decision_digest()},
             **{key: self._manifest[key] for key in _CHOSEN},
+            "level": self._manifest["level"],
             "settings": self._manifest["settings"],
             "shards": self._shards,
             "counts": {**counts, **self.report.counts()},
@@ -205,7 +211,7 @@ def nothing_usable(lines: Sequence[str]) -> tuple[str, str]:
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """Name what differs between two manifests; what was left to choose agrees with any choice."""
-    names = {"schema": "output schema", "code": "code of netral", "model": "model", "settings": "settings"}
+    names = {"schema": "output schema", "code": "code of netral", "model": "model", "level": "level", "settings": "settings"}
     out = [name for key, name in names.items() if found.get(key) != wanted[key]]
     out += [key for key in _CHOSEN if wanted[key] not in ("auto", found.get(key))]
     ours, theirs = ({each["file"]: each for each in manifest["inputs"]} for manifest in (wanted, found))

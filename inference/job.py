@@ -13,6 +13,7 @@ from inference.folder_job import label_folder, nothing_usable
 from inference.inputs import Inputs
 from inference.locks import Slice
 from inference.predictor import DEFAULT_MODEL, Predictor
+from inference.rollup import check_level, to_rows
 from inference.rows import Tally, in_use, scoring_stats, to_labels, to_sentences
 from inference.shards import REJECTS, SUMMARY
 from netral.config import Config
@@ -20,7 +21,7 @@ from netral.errors import NetralError
 from netral.io.columns import ReadReport
 from netral.io.paths import STDIN, expand_inputs, refuse_existing, replacing_file, shown
 from netral.io.readers import Row, read_files, read_inputs
-from netral.io.writers import OUTPUT_SCHEMA, JsonlWriter, ParquetWriter, RowWriter, output_row, reject_line, reject_row, split_row
+from netral.io.writers import OUTPUT_SCHEMA, SENTENCE, JsonlWriter, ParquetWriter, RowWriter, reject_line, reject_row, split_row
 from netral.model_folder import open_model_folder
 from netral.progress import Progress, say
 from netral.provenance import fingerprint, is_current, libraries, write_json
@@ -34,14 +35,14 @@ _FLUSH_ROWS = 100
 class Outputs:
     """Opens the output files of a job beside their final names; they appear at the end, when all went well."""
 
-    def __init__(self, out: str, labels: Sequence[str], rejects: str | None, stack: ExitStack) -> None:
+    def __init__(self, out: str, labels: Sequence[str], rejects: str | None, stack: ExitStack, level: str = SENTENCE) -> None:
         """Open them; leaving the stack renames them, or removes them after an error."""
         self._out = out
         reject_path, summary_path = sidecars(out, rejects)
         self._summary = stack.enter_context(replacing_file(summary_path)) if summary_path else None
         self._rejects = JsonlWriter(stack.enter_context(replacing_file(reject_path))) if reject_path else None
         beside = STDIN if out == STDIN else stack.enter_context(replacing_file(Path(out)))
-        self._writer: RowWriter = ParquetWriter(Path(beside), labels) if out.endswith(".parquet") else JsonlWriter(beside)
+        self._writer: RowWriter = ParquetWriter(Path(beside), labels, level) if out.endswith(".parquet") else JsonlWriter(beside)
         self.first_rejects: list[Reject] = []
 
     def write(self, row: dict[str, Any]) -> None:
@@ -107,6 +108,7 @@ def label(
     backend: str = "auto",
     precision: str = "auto",
     device: str = "auto",
+    level: str = SENTENCE,
     cache: Path | None = None,
     rejects: str | None = None,
     workers: int | None = None,
@@ -115,21 +117,23 @@ def label(
 ) -> dict[str, Any]:
     """Label every sentence of the inputs and return the summary; does nothing if the output is there and up to date.
 
+    ``level`` is what a row of the output is, ``sentence`` or ``article``.
     ``workers`` and ``part`` are for an output folder, see :func:`inference.folder_job.label_folder`; ``rejects`` is for the others.
 
     Raises:
         NetralError: Nothing usable in the inputs, the model is bad, or the output exists.
     """
+    check_level(level)
     scoring: dict[str, Any] = {"backend": backend, "precision": precision, "device": device}
     if is_folder(out):
         if rejects:
             raise NetralError(f"--rejects {rejects}: a folder has its rejects in it", f"leave it out and find them in {out}")
-        given: dict[str, Any] = {"workers": workers, "part": part, "overwrite": overwrite, "cache": cache}
+        given: dict[str, Any] = {"workers": workers, "part": part, "overwrite": overwrite, "cache": cache, "level": level}
         return label_folder(inputs, Path(out), config, model=model, **scoring, **given)
     if workers or part:
         raise NetralError("--workers and --shard: only for an output folder", "name the output with / at the end")
     folder = open_model_folder(model or DEFAULT_MODEL)
-    settings = {"read": config.read.model_dump(), "model": folder.fingerprint, **scoring, "schema": OUTPUT_SCHEMA}
+    settings = {"read": config.read.model_dump(), "model": folder.fingerprint, **scoring, "level": level, "schema": OUTPUT_SCHEMA}
     wanted = check(inputs, out, "label", settings, [rejects], overwrite)
     if wanted.done:
         return {"unchanged": True, **wanted.done}
@@ -137,20 +141,23 @@ def label(
     sizes: dict[str, Any] = {"batch_tokens": config.label.batch_tokens, "window": config.label.window}
     with ExitStack() as stack:
         predictor = stack.enter_context(Predictor(folder.path, **scoring, **sizes, cache=cache))
-        outputs = Outputs(out, folder.labels, rejects, stack)
+        outputs = Outputs(out, folder.labels, rejects, stack, level)
         progress = stack.enter_context(Progress("label", "sentences", total_bytes=wanted.inputs.plain_bytes()))
         read = BytesRead()
         rows = tally.timed_rows(open_rows(inputs, wanted, config, tally.read, read))
         items = to_sentences(rows, TextStage(folder.serving.text), tally)
-        for count, labelled in enumerate(to_labels(items, predictor, tally), 1):
+        done = 0
+        found_rows = to_rows(to_labels(items, predictor, tally), level, folder.labels, folder.fingerprint, tally)
+        for count, found_row in enumerate(found_rows, 1):
             with tally.timed("write"):
-                if isinstance(labelled, Reject):
-                    outputs.reject(labelled)
+                if isinstance(found_row, Reject):
+                    outputs.reject(found_row)
                 else:
-                    outputs.write(output_row(*labelled, folder.fingerprint))
+                    outputs.write(found_row)
             if count % _FLUSH_ROWS == 0:
                 outputs.flush()
-            progress.advance(not isinstance(labelled, Reject), read.taken())
+            progress.advance(tally.sentences - done, read.taken())
+            done = tally.sentences
         outputs.flush()
         refuse_nothing(tally, outputs, inputs)
         wanted.inputs.check()

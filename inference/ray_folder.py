@@ -19,11 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from inference.rows import Labelled
 from inference.shards import MANIFEST, REJECTS, SUMMARY
 from netral.errors import NetralError
 from netral.io.remote import filesystem, is_uri
-from netral.io.writers import ParquetWriter, json_line, output_row, reject_line, reject_row
+from netral.io.writers import SENTENCE, ParquetWriter, json_line, reject_line, reject_row
 from netral.records import Reject
 
 KIND = "netral label --engine ray"
@@ -43,17 +42,19 @@ class RayFolder:
         """Name the folder, a path or a URI; nothing is touched yet."""
         self.out = out if is_uri(out) else str(Path(out).absolute())
 
-    def write_part(self, name: str, labelled: Iterable[Labelled], done: Sequence[Done], labels: Sequence[str], model: str) -> int:
+    def write_part(
+        self, name: str, found: Iterable[dict[str, Any] | Reject], done: Sequence[Done], labels: Sequence[str], level: str = SENTENCE
+    ) -> int:
         """Write rows, rejects and provenance of one part and return the bytes of its rows; it counts once :meth:`publish` is called."""
         rejects: list[Reject] = []
 
         def write_rows(stream: Any) -> None:
-            writer = ParquetWriter(stream, labels)
-            for each in labelled:
+            writer = ParquetWriter(stream, labels, level)
+            for each in found:
                 if isinstance(each, Reject):
                     rejects.append(each)
                 else:
-                    writer.write(output_row(*each, model))
+                    writer.write(each)
             writer.close()
 
         rows = pa.Table.from_pylist([{"provenance": key, "id": row_id} for key, row_id in done], schema=_ROWS_SCHEMA)

@@ -22,12 +22,13 @@ from inference.predictor import DEFAULT_MODEL, Predictor
 from inference.ray_cluster import connected, load_ray, refuse_too_little, resolved
 from inference.ray_folder import KIND, RayFolder
 from inference.ray_plan import Plan, Planner, Source, final_id, find_sources, grouped, planned_rows, rows_to_do, scan
+from inference.rollup import check_level, to_rows
 from inference.rows import Tally, added_up, scoring_stats, to_labels, to_sentences
 from inference.shards import cut
 from netral.config import Config, ReadSettings, TextSettings
 from netral.errors import NetralError
 from netral.io.remote import is_uri
-from netral.io.writers import OUTPUT_SCHEMA
+from netral.io.writers import OUTPUT_SCHEMA, SENTENCE
 from netral.model_folder import ModelFolder, open_model_folder
 from netral.progress import Progress
 from netral.provenance import code_digest, libraries
@@ -48,6 +49,7 @@ def label_on_ray(
     backend: str = "auto",
     precision: str = "auto",
     device: str = "auto",
+    level: str = SENTENCE,
     cache: Path | None = None,
     address: str | None = None,
     overwrite: bool = False,
@@ -62,6 +64,7 @@ def label_on_ray(
         backend: As for the Predictor. What ``auto`` finds in the first actor holds for all.
         precision: Likewise.
         device: Likewise.
+        level: What a row of the output is, ``sentence`` or ``article``.
         cache: Folder that keeps scores from run to run.
         address: Of a Ray cluster; None is ``ray.address``, then RAY_ADDRESS, then a Ray of its own on this machine.
         overwrite: Start over if the folder holds the work of another model or other settings.
@@ -69,6 +72,7 @@ def label_on_ray(
     Raises:
         NetralError: Ray is missing or cannot be reached, the folder or an input cannot be used, or a task failed.
     """
+    check_level(level)
     ray = load_ray()
     folder = open_model_folder(model or DEFAULT_MODEL)
     output = RayFolder(out)
@@ -89,17 +93,17 @@ def label_on_ray(
         }
         options.update(resolved(ray, options, config.ray, folder))
         settings = {"read": config.read.model_dump(), "label": {"shard_bytes": config.label.shard_bytes}}
-        wanted = {"schema": OUTPUT_SCHEMA, "code": code_digest()[:16], "model": folder.fingerprint, "settings": settings}
+        wanted = {"schema": OUTPUT_SCHEMA, "code": code_digest()[:16], "model": folder.fingerprint, "level": level, "settings": settings}
         manifest = {"kind": KIND, **wanted, **{key: options[key] for key in _CHOSEN}}
-        job = _RayJob(ray, output, config, folder, options)
+        job = _RayJob(ray, output, config, folder, options, level)
         return job.run(manifest, grouped(sources, config.label.shard_bytes), overwrite, begun)
 
 
 class _RayJob:
     """One run over an output folder."""
 
-    def __init__(self, ray: Any, output: RayFolder, config: Config, folder: ModelFolder, options: dict[str, Any]) -> None:
-        self._ray, self._output, self._config, self._folder, self._options = ray, output, config, folder, options
+    def __init__(self, ray: Any, output: RayFolder, config: Config, folder: ModelFolder, options: dict[str, Any], level: str) -> None:
+        self._ray, self._output, self._config, self._folder, self._options, self._level = ray, output, config, folder, options, level
 
     def run(self, manifest: dict[str, Any], groups: Sequence[Sequence[Source]], overwrite: bool, begun: float) -> dict[str, Any]:
         """Do what is not done and write the summary."""
@@ -160,7 +164,7 @@ class _RayJob:
             num_gpus=actors.num_gpus,
             **one,
         )
-        write = (self._output, list(self._folder.labels), self._folder.fingerprint)
+        write = (self._output, list(self._folder.labels), self._folder.fingerprint, self._level)
         data = data.map_batches(_write, fn_args=write, num_cpus=_READ_CPUS, **one)
         for row in data.iter_rows():
             yield row["name"], *pickle.loads(row["data"])  # noqa: S301 - written by our own task
@@ -180,6 +184,7 @@ class _RayJob:
             "stage": "label",
             "model": {"fingerprint": self._folder.fingerprint, "decision": self._folder.decision_digest()},
             **{key: self._options[key] for key in _CHOSEN},
+            "level": self._level,
             "parts": len(markers),
             "counts": counts,
             "citations": added_up(marker["citations"] for marker in markers.values()),
@@ -215,8 +220,9 @@ def _read(batch: pa.Table, settings: ReadSettings, size: int, run: int) -> Itera
     for _, group, (sources, plan) in _items(batch):
         keys: list[str] = []
         for shard in cut(planned_rows(sources, settings, plan, keys), size, lambda: 0):
-            done = [(key, final_id(row)) for key, row in zip(keys, shard.rows, strict=True)]
-            keys.clear()
+            # A row behind the part may have been read already.
+            done = [(key, final_id(row)) for key, row in zip(keys, shard.rows, strict=False)]
+            del keys[: len(shard.rows)]
             files = shard.files()
             data = (shard.rows, [source for source in sources if source.name in files], done, shard.read_seconds)
             yield _row(f"{run:03d}-{group:06d}-{shard.index:05d}", group, data)
@@ -243,10 +249,11 @@ class _Score:
             yield _row(name, group, (labelled, sources, done, tally, scoring))
 
 
-def _write(batch: pa.Table, output: RayFolder, labels: list[str], model: str) -> Iterator[pa.Table]:
+def _write(batch: pa.Table, output: RayFolder, labels: list[str], model: str, level: str) -> Iterator[pa.Table]:
     for name, group, (labelled, sources, done, tally, scoring) in _items(batch):
+        found = list(to_rows(labelled, level, labels, model, tally))
         with tally.timed("write"):
-            size = output.write_part(name, labelled, done, labels, model)
+            size = output.write_part(name, found, done, labels, level)
         marker: dict[str, Any] = {"part_bytes": size, "counts": tally.counts(), "citations": tally.cited(), "scoring": scoring}
         marker["stage_seconds"] = tally.stage_seconds()
         yield _row(name, group, ([source.name for source in sources if source.changed()], marker))

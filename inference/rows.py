@@ -36,6 +36,8 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     read: ReadReport = field(default_factory=ReadReport)
+    article_rows: int = 0
+    article_labels: Counter[str] = field(default_factory=Counter)
     citations: int = 0
     label_alone: int = 0
     citation_alone: int = 0
@@ -71,8 +73,13 @@ class Tally:
             "labels": dict(sorted(self.labels.items())),
             "rejects": dict(sorted(self.rejects.items())),
             "dropped_by_cleaning": dict(sorted(self.dropped.items())),
+            **self._rolled_up(),
             **self.read.counts(),
         }
+
+    def _rolled_up(self) -> dict[str, Any]:
+        """Return what only a job with `--level article` counts."""
+        return {"article_rows": self.article_rows, "article_labels": dict(sorted(self.article_labels.items()))} if self.article_rows else {}
 
     def stage_seconds(self) -> dict[str, float]:
         """Return the time of each stage as it stands in summaries and markers."""

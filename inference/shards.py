@@ -24,11 +24,14 @@ from netral.io.paths import replacing_file
 from netral.io.readers import Row
 from netral.io.writers import reject_line
 from netral.provenance import file_digest, write_json
-from netral.records import Reject
+from netral.records import Reject, Sentence
 
 MANIFEST, SUMMARY, REJECTS = "manifest.json", "summary.json", "rejects.jsonl"
 # What a row weighs beside its text, so that a file of nothing but bad lines is cut too.
 _ROW_BYTES = 100
+# An article that comes as sentence records is kept in one shard, for its row in `--level article`, up to the size that an article
+# which is read whole may have (read.max_record_bytes): a crawl in which every record names the same article is still cut.
+_ARTICLE_BYTES = 10_000_000
 _OWN = re.compile(r"part-\d{5,}\.parquet|manifest\.json|summary\.json|rejects\.jsonl")
 _OWN_MARKERS = re.compile(r"\d{5,}\.json|\d{5,}\.rejects\.jsonl")
 _TEMPORARY = re.compile(r"\.(?:(?:part|rejects|journal)-)?(\d{5,}|manifest|summary|rejects)[.\w]*\.tmp")
@@ -57,15 +60,25 @@ class Shard:
 
 
 def cut(rows: Iterable[Row], size: int, position: Callable[[], int]) -> Iterator[Shard]:
-    """Group rows into shards; a shard closes when its text reaches ``size`` bytes.
+    """Group rows into shards; a shard closes when its text reaches ``size`` bytes and no more sentence records of its last article follow.
 
     The cut follows from the rows alone. ``position`` tells how much of the input has been read.
     """
     iterator = iter(rows)
     index = begun_at = 0
+    ahead: Row | None = None
     while True:
         begun, shard, weight = time.perf_counter(), Shard(index), 0
-        while weight < size and (row := next(iterator, None)) is not None:
+        article: tuple[str, str] | None = None
+        while weight < size or (article and weight < size + _ARTICLE_BYTES):
+            row, ahead = (ahead or next(iterator, None)), None
+            if row is None:
+                break
+            if not isinstance(row, Reject):
+                before, article = article, (row.file, row.article_id if isinstance(row, Sentence) else row.id)
+                if weight >= size and article != before:
+                    ahead = row
+                    break
             shard.rows.append(row)
             weight += _weight(row)
         if not shard.rows:

@@ -147,6 +147,8 @@ def output_rows(out: str, columns: Sequence[str] | None = None) -> Iterator[dict
     try:
         for part in sorted(path.glob("part-*.parquet")) if is_folder(out) else [path]:
             for row in _parquet_rows(part, columns) if part.suffix == ".parquet" else map(json.loads, part.open(encoding="utf-8")):
+                if "strongest" in row:
+                    raise _of_articles(out)
                 if not all(name in row for name in _COLUMNS):
                     raise ValueError(f"a row lacks one of {', '.join(_COLUMNS)}")
                 if not (isinstance(row["start"], int) and isinstance(row["end"], int)):
@@ -156,8 +158,14 @@ def output_rows(out: str, columns: Sequence[str] | None = None) -> Iterator[dict
         raise NetralError(f"{out}: not an output of netral label or split of this version ({error})", "label the crawl again") from None
 
 
+def _of_articles(path: Path | str) -> NetralError:
+    return NetralError(f"{path}: holds articles, and sentences are needed", "label with --level sentence")
+
+
 def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
     file = pq.ParquetFile(path)
+    if "strongest" in file.schema_arrow.names:
+        raise _of_articles(path)
     missing = set(_COLUMNS) - set(file.schema_arrow.names)
     if missing:
         raise ValueError(f"no column {', '.join(sorted(missing))}")

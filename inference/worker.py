@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from inference.predictor import Predictor
+from inference.rollup import to_rows
 from inference.rows import Labelled, Tally, in_use, scoring_stats, to_labels, to_sentences
 from inference.shards import OutputFolder, Shard, sync_file, unwritable
 from netral.errors import NetralError
-from netral.io.writers import JsonlWriter, ParquetWriter, output_row, reject_row
+from netral.io.writers import JsonlWriter, ParquetWriter, reject_row
 from netral.provenance import file_digest
 from netral.records import Reject, Sentence
 from netral.text import TextStage
@@ -41,13 +42,13 @@ class Task:
     reported: int = 0
 
 
-def main(connection: Connection, folder: Path, options: dict[str, Any]) -> None:
+def main(connection: Connection, folder: Path, options: dict[str, Any], level: str) -> None:
     """Load the model, say so, and do tasks until the coordinator goes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         with Predictor(**options, streams=1) as predictor:
             connection.send(("ready", {"model": predictor.folder.fingerprint, **in_use(predictor)}))
-            worker = _Worker(OutputFolder(folder), predictor, connection)
+            worker = _Worker(OutputFolder(folder), predictor, connection, level)
             while True:
                 connection.send(("done", worker.run(connection.recv())))
     except (EOFError, ConnectionError):
@@ -67,8 +68,8 @@ def _end_with_parent() -> None:
 
 
 class _Worker:
-    def __init__(self, folder: OutputFolder, predictor: Predictor, connection: Connection) -> None:
-        self._folder, self._predictor, self._connection = folder, predictor, connection
+    def __init__(self, folder: OutputFolder, predictor: Predictor, connection: Connection, level: str) -> None:
+        self._folder, self._predictor, self._connection, self._level = folder, predictor, connection, level
         self._stage = TextStage(predictor.folder.serving.text)
 
     def run(self, task: Task) -> dict[str, Any]:
@@ -97,14 +98,15 @@ class _Worker:
         }
 
     def _write(self, task: Task, tally: Tally, part: Path, rejects: Path) -> None:
-        rows = ParquetWriter(part, self._predictor.labels)
+        rows = ParquetWriter(part, self._predictor.labels, self._level)
+        model = self._predictor.folder.fingerprint
         with JsonlWriter(rejects) as bad:
-            for found in self._labelled(task, tally):
+            for found in to_rows(self._labelled(task, tally), self._level, self._predictor.labels, model, tally):
                 with tally.timed("write"):
                     if isinstance(found, Reject):
                         bad.write(reject_row(found))
                     else:
-                        rows.write(output_row(*found, self._predictor.folder.fingerprint))
+                        rows.write(found)
                 if tally.sentences - task.reported >= _REPORT_EVERY:
                     self._connection.send(("progress", tally.sentences - task.reported))
                     task.reported = tally.sentences

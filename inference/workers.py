@@ -40,12 +40,12 @@ class _Worker:
 class Pool:
     """Runs shards in worker processes; as a context manager it ends them however the body ends."""
 
-    def __init__(self, size: int | None, folder: OutputFolder, options: dict[str, Any], progress: Progress) -> None:
+    def __init__(self, size: int | None, folder: OutputFolder, options: dict[str, Any], progress: Progress, level: str) -> None:
         """Note how many workers there may be and what their Predictor is made with; none is started yet.
 
         Without a number there is one worker for each core that the process may use, or for each CUDA device if the model runs there.
         """
-        self._size, self._folder, self._options, self._progress = size, folder, options, progress
+        self._size, self._folder, self._options, self._progress, self._level = size, folder, options, progress, level
         self._workers: list[_Worker] = []
         self._waiting: deque[Task] = deque()
         self._given = self._deaths_at_start = 0
@@ -118,7 +118,7 @@ class Pool:
         gpu = min(self._gpus, key=lambda name: used[name], default=None)
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
         process = multiprocessing.get_context("spawn").Process(
-            target=main, args=(theirs, self._folder.path, dict(self._options)), daemon=True, name="netral-worker"
+            target=main, args=(theirs, self._folder.path, dict(self._options), self._level), daemon=True, name="netral-worker"
         )
         with _inherited({**_ENVIRONMENT, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})}):
             process.start()

@@ -7,7 +7,7 @@ import typer
 
 # Importing a file of commands puts them on the app, in this order.
 # isort: off
-from netral.commands import train, search, statistics, annotate, label, view, config  # noqa: F401
+from netral.commands import train, search, statistics, release, annotate, label, stats, view, config  # noqa: F401
 
 # isort: on
 from netral.commands.common import app

@@ -130,10 +130,11 @@ def _train(
     _write_model(folder, trainer.model, tokenizer, config)
     return {
         "settings": config.model_dump(),
-        "encoder": {"source": config.model.encoder, "parameters": parameters},
+        "encoder": {"source": config.model.encoder, "local": Path(config.model.encoder).is_dir(), "parameters": parameters},
         "counts": {
             "train": len(train_split),
             "validation": len(validation),
+            "positives": dict(zip(config.label_names, train_split.truth.sum(0).tolist(), strict=True)),
             "truncated": {"train": _truncated(tokenizer, train_split, config), "validation": _truncated(tokenizer, validation, config)},
         },
         "best_checkpoint": best,

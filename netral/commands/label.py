@@ -48,6 +48,7 @@ def label(
     backend: Annotated[str, typer.Option(help="auto, torch, onnx, openvino or fake.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    level: Annotated[str, typer.Option(help="What a row of the output is: sentence or article.")] = "sentence",
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens in one batch; changes speed and memory only.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps scores for later runs of the same model.")] = None,
     workers: Annotated[str, typer.Option(help="For a folder: number of processes; auto: the cores that may be used.")] = "auto",
@@ -68,7 +69,7 @@ def label(
 
     extra = [f"label.batch_tokens={batch_tokens}"] if batch_tokens is not None else []
     settings = load_config(config, [*(overrides or []), *extra])
-    given: dict[str, Any] = {"model": model, "backend": backend, "precision": precision, "device": device}
+    given: dict[str, Any] = {"model": model, "backend": backend, "precision": precision, "device": device, "level": level}
     given |= {"cache": cache, "overwrite": overwrite}
     if _on_ray(engine, out, address, {"--workers": workers != "auto", "--shard": shard, "--rejects": rejects}):
         from inference.ray_job import label_on_ray
@@ -92,6 +93,9 @@ def label(
             event="summary",
             counts=counts,
         )
+        if level == "article":
+            with_label = ", ".join(f"{n} {name}" for name, n in counts["article_labels"].items()) or "none"
+            say(f"label: {counts['article_rows']} articles; with a label: {with_label}")
     closing("label", out, found, f"{out}rejects.jsonl" if engine == "ray" else sidecars(out, rejects)[0])
     rejected = sum(found["counts"]["rejects"].values())
     if max_rejects is not None and rejected > max_rejects:

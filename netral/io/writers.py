@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TextIO
@@ -16,6 +16,8 @@ from netral.records import Prediction, Reject, Sentence
 
 # Raise it when a column is added, removed or changes its meaning; docs/output.md describes the columns.
 OUTPUT_SCHEMA = 2
+# What a row of the output is.
+SENTENCE, ARTICLE = LEVELS = ("sentence", "article")
 _ROW_GROUP = 10_000
 # json.dumps with these settings would make a new encoder for every row: a fifth more time for a row with labels, a third
 # for one of `netral split`.
@@ -35,7 +37,7 @@ def output_row(sentence: Sentence, prediction: Prediction, model: str) -> dict[s
         "model": model,
         "truncated": prediction.truncated,
         "meta": sentence.meta,
-        "provenance": _provenance(sentence),
+        "provenance": provenance_row(sentence),
         "citations": list(sentence.citations),
     }
 
@@ -49,12 +51,13 @@ def split_row(sentence: Sentence) -> dict[str, Any]:
         "end": sentence.end,
         "sentence": sentence.text,
         "meta": sentence.meta,
-        "provenance": _provenance(sentence),
+        "provenance": provenance_row(sentence),
         "citations": list(sentence.citations),
     }
 
 
-def _provenance(sentence: Sentence) -> dict[str, Any] | None:
+def provenance_row(sentence: Sentence) -> dict[str, Any] | None:
+    """Build the object of the column `provenance`."""
     return sentence.provenance.as_dict() if sentence.provenance else None
 
 
@@ -166,12 +169,42 @@ def parquet_schema(labels: Iterable[str]) -> pa.Schema:
     )
 
 
+def article_schema(labels: Sequence[str]) -> pa.Schema:
+    """Return the Arrow schema of the output of `--level article`."""
+    strongest = pa.struct(
+        [
+            pa.field("sentence_id", pa.string()),
+            pa.field("start", pa.int64()),
+            pa.field("end", pa.int64()),
+            pa.field("sentence", pa.string()),
+            pa.field("score", pa.float64()),
+        ]
+    )
+    cited = pa.struct([pa.field("canonical", pa.string()), pa.field("type", pa.string()), pa.field("mentions", pa.int64())])
+    return pa.schema(
+        [
+            pa.field("article_id", pa.string(), nullable=False),
+            pa.field("labels", pa.list_(pa.field("element", pa.string())), nullable=False),
+            pa.field("scores", pa.struct([pa.field(label, pa.float64()) for label in labels]), nullable=False),
+            pa.field("sentences", pa.int64(), nullable=False),
+            pa.field("counts", pa.struct([pa.field(label, pa.int64()) for label in labels]), nullable=False),
+            pa.field("strongest", pa.struct([pa.field(label, strongest) for label in labels]), nullable=False),
+            pa.field("truncated", pa.int64(), nullable=False),
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("meta", pa.string(), nullable=False),
+            pa.field("provenance", _PROVENANCE),
+            pa.field("citations", pa.list_(pa.field("element", cited)), nullable=False),
+        ],
+        metadata={"netral_output_schema": str(OUTPUT_SCHEMA), "netral_output_level": ARTICLE},
+    )
+
+
 class ParquetWriter:
     """Writes output rows as Parquet (zstd, row groups of a fixed size)."""
 
-    def __init__(self, path: Path | pa.NativeFile, labels: Iterable[str]) -> None:
+    def __init__(self, path: Path | pa.NativeFile, labels: Sequence[str], level: str = SENTENCE) -> None:
         """Open the file for writing; a stream is left open at the end."""
-        self._schema = parquet_schema(labels)
+        self._schema = article_schema(labels) if level == ARTICLE else parquet_schema(labels)
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
 

@@ -122,6 +122,21 @@ def test_the_rows_of_the_local_engine_and_only_new_ones_next_time(tmp_path, craw
         on_ray([crawl], out, tiny_model, backend="torch")
 
 
+def test_articles_are_those_of_the_local_engine(tmp_path, crawl, tiny_model):
+    rng = random.Random(3)
+    records = [{"sentence": sentence(rng), "article_id": f"s{i // 40}"} for i in range(400)]
+    write_jsonl(crawl / "h.jsonl", records)
+    found = on_ray([crawl], tmp_path / "out", tiny_model, level="article")
+    expected, rows, rejects = local([crawl], tmp_path, tiny_model, level="article")
+    assert rows_of(tmp_path / "out") == rows
+    assert [row["sentences"] for row in rows if row["article_id"] in {f"s{i}" for i in range(10)}] == [40] * 10
+    assert (tmp_path / "out" / "rejects.jsonl").read_bytes() == rejects
+    # What the reader finds out (languages) is counted by the local engine alone.
+    assert found["counts"] == {key: expected["counts"][key] for key in found["counts"]}
+    with pytest.raises(NetralError, match="other level"):
+        on_ray([crawl], tmp_path / "out", tiny_model)
+
+
 def test_torch_in_an_actor_over_uris_by_the_command_line(tmp_path, crawl, tiny_model):
     out = tmp_path / "out"
     inputs = [crawl / "d.parquet", crawl / "c.jsonl.gz"]

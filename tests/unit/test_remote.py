@@ -11,6 +11,8 @@ import pytest
 
 from inference.ray_folder import RayFolder
 from inference.ray_plan import Plan, Planner, final_id, find_sources, grouped, planned_rows, row_digest, scan
+from inference.rollup import to_rows
+from inference.rows import Tally
 from netral.config import ReadSettings
 from netral.errors import NetralError
 from netral.io.ids import Renamer
@@ -145,7 +147,7 @@ def test_a_folder_in_a_store_forgets_what_has_no_marker(memory):
     ]
     names = ["000-000000-00000", "000-000001-00000"]
     for name in names:
-        size = folder.write_part(name, labelled, [("k", "x"), ("l", None)], ["warning"], "m")
+        size = folder.write_part(name, to_rows(labelled, "sentence", ["warning"], "m", Tally()), [("k", "x"), ("l", None)], ["warning"])
     folder.publish(names[1], {"part_bytes": size})
     assert list(folder.begin(manifest, overwrite=False)) == names[1:]
     assert list(folder.done(names[1:])) == [("k", "x"), ("l", None)]
