@@ -22,6 +22,7 @@ demo: install
 	$(BIN)/netral prepare data/gold/articles.jsonl -c $(RECIPE) --out $(DEMO)/data --overwrite
 	$(BIN)/netral train -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/model --resume --overwrite
 	$(BIN)/netral evaluate $(DEMO)/model -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/report --overwrite
+	$(BIN)/netral card $(DEMO)/model --report $(DEMO)/report
 	$(BIN)/netral label $(ARTICLES) --model $(DEMO)/model --out $(DEMO)/labelled.jsonl --overwrite
 	@$(BIN)/python -m training.demo_summary $(DEMO)
 

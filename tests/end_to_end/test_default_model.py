@@ -45,6 +45,12 @@ def test_plain_cases(predictor, sentence, labels):
     assert set(found.labels) == labels, found.scores
 
 
+def test_its_card_is_that_of_its_report():
+    from training.push import check
+
+    check(DEFAULT_MODEL)
+
+
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git checkout to measure")
 def test_size_limits():
     tracked = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, cwd=ROOT, check=True).stdout.split("\0")
