@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from support import GOLD, ROOT, SHARED, read_jsonl, write_jsonl
 
 os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
+# In the background of a shell Ctrl-C is ignored, and the jobs that tests interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
 
 import pytest
 from support import ROOT, read_jsonl, write_jsonl
@@ -137,10 +136,7 @@ def test_interrupting_leaves_nothing_and_exits_with_130(tmp_path, tiny_model):
     """The reader has one row, so the job is under way; then Ctrl-C."""
     args = ["label", "-", "--out", "-", "--model", str(tiny_model), "--backend", "fake", "--rejects", str(tmp_path / "r.jsonl")]
     command = [sys.executable, "-c", "from netral.cli import main; main()", *args, "--set", "label.window=1"]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    # Where the tests run in the background of a shell, Ctrl-C is ignored, and children inherit that.
-    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(command, **pipes, text=True, cwd=ROOT, env=ENV, preexec_fn=heard)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ENV)
     process.stdin.write('{"sentence":"ASN netral."}\n' * 3)
     process.stdin.flush()
     assert json.loads(process.stdout.readline())["sentence"] == "ASN netral."
