@@ -196,7 +196,8 @@ def row_digest(row: Row, wanted: str | None) -> str:
         article = None if row.article_id in (wanted, row.sentence_id) else row.article_id
         what = ["sentence", wanted, article, row.start, row.end, row.text, row.meta]
     else:
-        what = ["reject", row.file, row.row, row.reason, row.detail, row.id]
+        # An article kept out for its language asked for an id like any other, and may have got another one.
+        what = ["reject", row.file, row.row, row.reason, row.detail, row.id if wanted is None else wanted]
     text = json.dumps(what, ensure_ascii=False, sort_keys=True)
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
