@@ -25,7 +25,8 @@ def main(folder: Path) -> None:
         ("labelled.jsonl", "the labelled articles, one sentence a line"),
     ):
         print(f"  {(folder / name).as_posix():<28}  {what}")
-    print("\nLabel your own: make demo ARTICLES=folder, or .venv/bin/netral label folder --out labelled.jsonl")
+    print(f"\nSee the labels in the articles: .venv/bin/netral view {(folder / 'labelled.jsonl').as_posix()} --out view.html")
+    print("Label your own: make demo ARTICLES=folder, or .venv/bin/netral label folder --out labelled.jsonl")
 
 
 if __name__ == "__main__":
