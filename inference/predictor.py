@@ -14,9 +14,9 @@ from inference.backends import Backend, Variant, make_backend
 from inference.cache import ScoreCache
 from inference.choose import Choice, choose_variant
 from inference.deciding import SCORE_DECIMALS, make_decider
+from inference.exports.parity import EXPORTS, read_parity
 from inference.host import allowed_cores
 from inference.lexical import Shifts
-from inference.parity import EXPORTS, read_parity
 from inference.scoring import Scorer, Settling
 from inference.tokenise import Text, Tokeniser
 from netral.errors import NetralError

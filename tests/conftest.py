@@ -69,7 +69,7 @@ def small_articles(tmp_path_factory: pytest.TempPathFactory, gold_articles: list
 
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory, small_articles: Path, tiny_config) -> Path:
-    from training.prepare import prepare
+    from training.data.prepare import prepare
 
     out = tmp_path_factory.mktemp("prepared") / "data"
     prepare([str(small_articles)], out, tiny_config)
@@ -79,7 +79,7 @@ def small_data(tmp_path_factory: pytest.TempPathFactory, small_articles: Path, t
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, small_data: Path, tiny_config) -> Path:
     """A complete model folder trained for two epochs: real in form, poor in judgement."""
-    from training.fit import train
+    from training.fitting.fit import train
 
     out = tmp_path_factory.mktemp("trained") / "model"
     train(tiny_config, small_data, out)

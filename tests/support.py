@@ -20,7 +20,7 @@ def write_jsonl(path: Path, rows: list) -> Path:
 
 def labelled_output(crawl: Path, out: Path, scores: dict[str, dict[str, float]]) -> Path:
     """Write what `netral label` would, with a label for each score given to the sentences that hold a word; no model needed."""
-    from inference.job import split
+    from inference.jobs.job import split
     from netral.config import load_config
     from netral.labels import LABELS
 

@@ -16,10 +16,10 @@ from inference.bench.peak import encoder_operations, gemm_peaks, peak_table
 from inference.bench.report import Report, machine_table
 from inference.host import allowed_cores
 from netral.config import Config, load_config
-from training.dataset import load_split
-from training.fit import Rows, new_trainer
-from training.prepare import prepare
-from training.trainer import choose_precision
+from training.data.dataset import load_split
+from training.data.prepare import prepare
+from training.fitting.fit import Rows, new_trainer
+from training.fitting.trainer import choose_precision
 
 _RECIPE = ROOT / "configs" / "recipes" / "mini.yaml"
 PLAIN = "plain: random batches, padded to the longest, fp32"

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from netral.tables import print_table
-from training.report import table_rows, verdict
+from training.report.markdown import table_rows, verdict
 
 
 def main(folder: Path) -> None:

@@ -20,7 +20,7 @@ from transformers import AutoModel
 
 from netral.errors import NetralError
 from netral.text import model_text
-from training.encoder import MINI_ENCODER
+from training.fitting.encoder import MINI_ENCODER
 
 # 24,000 of 31,232 pieces cover 99.92 % of the piece occurrences in a sixth of 57,000 Indonesian news articles; what is lost
 # splits into smaller pieces. Encoder and default classifier together then stay within 130 MB.

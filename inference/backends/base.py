@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from inference.parity import EXPORTS, read_parity
+from inference.exports.parity import EXPORTS, read_parity
 from netral.errors import NetralError
 from netral.model_folder import ModelFolder
 

@@ -38,7 +38,7 @@ class TorchBackend:
         self._local = threading.local()
 
     def _graph(self, model: Any, type_separator: int | None) -> Any:
-        from inference.encoder_graph import EncoderGraph, pack_linear_layers, supports, token_types
+        from inference.backends.encoder_graph import EncoderGraph, pack_linear_layers, supports, token_types
 
         if not supports(model.config):
             plain = model.to(self._device, self._dtype)

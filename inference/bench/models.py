@@ -28,7 +28,7 @@ def exported_model(model: Path, work: Path) -> Place:
     place = Place.of(str(model), "")
     if len(place.variants) > 1:
         return place
-    from inference.export import export
+    from inference.exports.export import export
 
     copy, data = work / "model", work / "data"
     _say(f"bench: {model} has no exports, making them; this takes minutes")
@@ -71,8 +71,8 @@ def _random_weights(folder: Path) -> None:
 def _export_ungated(folder: Path, exports: Path) -> None:
     import openvino
 
-    from inference.export import write_onnx
-    from inference.quantise import calibration_rows, quantise
+    from inference.exports.export import write_onnx
+    from inference.exports.quantise import calibration_rows, quantise
 
     checked = open_model_folder(folder)
     onnx = exports / ONNX_FILES["fp32"]

@@ -14,8 +14,8 @@ from inference.backends import Variant, make_backend
 from inference.bench.common import Table, clocked
 from inference.bench.speed import Loaded
 from inference.bench.systems import NETRAL, SORTED_TORCH, Place
+from inference.exports.parity import EXPORTS
 from inference.host import allowed_cores
-from inference.parity import EXPORTS
 from inference.predictor import Predictor
 from netral.model_folder import open_model_folder
 

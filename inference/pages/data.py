@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inference.verify import Sources, output_rows, recorded_settings, slice_problem
+from inference.outputs.verify import Sources, output_rows, recorded_settings, slice_problem
 from netral.citations.dates import article_date
 from netral.config import ReadSettings, TextSettings
 from netral.errors import NetralError

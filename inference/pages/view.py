@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from inference.pages.data import LabelledArticle, gone_counts, label_names, pieces, read_articles
-from inference.pages.page import render
 from netral.config import Config
 from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_file
 from netral.labels import LABELS
+from netral.pages.page import render
 from netral.progress import Progress
 
 SCRIPTS = ("dom.js", "charts.js", "answers.js", "filter.js", "article.js", "view.js")
@@ -59,6 +59,7 @@ def view(
         left_out = sum(1 for _ in read_articles(out, sources=False)) - limit
     labels = label_names(articles, LABELS)
     html = render(
+        __package__,
         "view.html",
         title=title or f"{'Annotate' if annotator else 'Articles'}: {Path(out).name}",
         styles=("view.css",),

@@ -26,7 +26,7 @@ def export(
     out: Annotated[Path | None, typer.Option(help="Copy the model there with the export; default: put the export into MODEL.")] = None,
 ) -> None:
     """Make a model faster: convert it for another backend or precision, if its decisions stay the same."""
-    from inference.export import export as run
+    from inference.exports.export import export as run
 
     found = run(model, backend, precision, data, out=out, say=say)
     f1 = ", ".join(f"{name} {pair[0]:.1f} -> {pair[1]:.1f}" for name, pair in found.f1.items() if pair)
@@ -64,7 +64,7 @@ def label(
 ) -> None:
     """Label every sentence of a crawl. A folder job that was stopped goes on with the same command."""
     choose_log(log)
-    from inference.job import sidecars
+    from inference.jobs.job import sidecars
     from netral.config import load_config
 
     extra = [f"label.batch_tokens={batch_tokens}"] if batch_tokens is not None else []
@@ -72,12 +72,12 @@ def label(
     given: dict[str, Any] = {"model": model, "backend": backend, "precision": precision, "device": device, "level": level}
     given |= {"cache": cache, "overwrite": overwrite}
     if _on_ray(engine, out, address, {"--workers": workers != "auto", "--shard": shard, "--rejects": rejects}):
-        from inference.ray_job import label_on_ray
+        from inference.ray_jobs.job import label_on_ray
 
         found = label_on_ray(inputs, out, settings, address=address, **given)
     else:
-        from inference.job import label as run
-        from inference.locks import Slice
+        from inference.jobs.job import label as run
+        from inference.jobs.locks import Slice
 
         part = Slice.parse(shard) if shard else None
         found = run(inputs, out, settings, rejects=rejects, workers=_workers(workers), part=part, **given)
@@ -140,8 +140,8 @@ def split(
 ) -> None:
     """Clean articles and split them into sentences, without a model."""
     choose_log(log)
-    from inference.job import sidecars
-    from inference.job import split as run
+    from inference.jobs.job import sidecars
+    from inference.jobs.job import split as run
     from netral.config import load_config
 
     found = run(inputs, out, load_config(config, overrides), dropped=dropped, rejects=rejects, overwrite=overwrite)
@@ -162,8 +162,8 @@ def cite(
     overwrite: Overwrite = False,
 ) -> None:
     """List the regulations that articles cite, as data."""
-    from inference.cite import cite as run
-    from inference.job import sidecars
+    from inference.jobs.cite import cite as run
+    from inference.jobs.job import sidecars
     from netral.config import load_config
 
     found = run(inputs, out, load_config(config, overrides), rejects=rejects, overwrite=overwrite)
@@ -185,8 +185,8 @@ def dedup(
     overwrite: Overwrite = False,
 ) -> None:
     """Find copies and near-copies of articles; nothing is deleted."""
-    from inference.dedup import dedup as run
-    from inference.job import sidecars
+    from inference.jobs.dedup import dedup as run
+    from inference.jobs.job import sidecars
     from netral.config import load_config
 
     found = run(inputs, out, load_config(config, overrides), rejects=rejects, overwrite=overwrite)
@@ -204,7 +204,7 @@ def verify(
     config: Annotated[Path | None, typer.Option("-c", "--config", help="How the sources are read; default: as the summary says.")] = None,
 ) -> None:
     """Read the sources of an output again and prove that every sentence and digest still matches; exit code 1 if one does not."""
-    from inference.verify import verify as run
+    from inference.outputs.verify import verify as run
     from netral.config import load_config
 
     wrong = 0

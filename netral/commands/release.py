@@ -17,7 +17,7 @@ def card(
     report: Annotated[Path | None, typer.Option(help="Folder that `netral evaluate --out` wrote; it is kept in the model.")] = None,
 ) -> None:
     """Write the model card (README.md), with the figures of a report."""
-    from training.card import CARD_FILE, rewrite_card
+    from training.release.card import CARD_FILE, rewrite_card
 
     folder = rewrite_card(model, report)
     say(f"card: written to {model / CARD_FILE}; the model stays {folder.fingerprint}")
@@ -30,6 +30,6 @@ def push(
     private: Annotated[bool, typer.Option("--private", help="Create the repository as a private one.")] = False,
 ) -> None:
     """Upload a model folder with its card to a model hub. The token comes from HF_TOKEN."""
-    from training.push import push as run
+    from training.release.push import push as run
 
     say(f"push: {run(model, repo, private=private)}")

@@ -18,8 +18,8 @@ def search(
     overrides: Overrides = None,
 ) -> None:
     """Search for better settings of a recipe. A search that was stopped goes on with the same command."""
-    from training.search import BEST_FILE
-    from training.search import search as run
+    from training.fitting.search import BEST_FILE
+    from training.fitting.search import search as run
 
     found = run(config, overrides or [], data, out, trials)
     say(f"search: best of {len(found['trials'])} trials: {found['figure']} {found['best']['value']:.4f} ({found['scored_on']})")

@@ -22,8 +22,8 @@ def stats(
     overwrite: Overwrite = False,
 ) -> None:
     """Count articles and labels by outlet, region, week or any field, with intervals."""
-    from inference.stats import SMALL, UNKNOWN, count, table, write_csv
-    from inference.stats_plot import plot as draw
+    from inference.outputs.stats import SMALL, UNKNOWN, count, table, write_csv
+    from inference.outputs.stats_plot import plot as draw
     from netral.io.paths import refuse_existing, replacing_file
     from netral.tables import print_table
 

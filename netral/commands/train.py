@@ -22,7 +22,7 @@ def prepare(
 ) -> None:
     """Make a partitioned data set from articles and gold labels."""
     from netral.config import load_config
-    from training.prepare import prepare as run
+    from training.data.prepare import prepare as run
 
     found = run(inputs, out, load_config(config, overrides), overwrite=overwrite)
     if found.get("unchanged"):
@@ -48,7 +48,7 @@ def pretrain(
     from netral.config import load_config
 
     settings = load_config(config, overrides)
-    from training.pretrain import pretrain as run
+    from training.fitting.pretrain import pretrain as run
 
     found = run(inputs, out, settings, resume=resume, overwrite=overwrite)
     if found.get("unchanged"):
@@ -76,7 +76,7 @@ def distill(
     from netral.config import load_config
 
     settings = load_config(config, overrides)
-    from training.distill import distill as run
+    from training.fitting.distill import distill as run
 
     found = run(inputs, teacher, settings, data, out, resume=resume, overwrite=overwrite)
     if found.get("unchanged"):
@@ -104,7 +104,7 @@ def train(
 
     settings = load_config(config, overrides)
     if seeds is not None:
-        from training.seeds import train_seeds
+        from training.fitting.seeds import train_seeds
 
         spread = train_seeds(settings, data, out, seeds, resume=resume, overwrite=overwrite)
         if spread.get("unchanged"):
@@ -114,8 +114,8 @@ def train(
             f"min {spread['min']:.4f}, max {spread['max']:.4f}; {out} holds the median, seed {spread['kept']}"
         )
         return
-    from training.fit import train as run
-    from training.fit import validation_figure
+    from training.fitting.fit import train as run
+    from training.fitting.fit import validation_figure
 
     found = run(settings, data, out, resume=resume, overwrite=overwrite)
     if found.get("unchanged"):
@@ -144,9 +144,9 @@ def evaluate(
         raise NetralError(f"{cases}: an argument too many", "pass it as --behaviour FOLDER")
     from netral.config import load_config
     from netral.tables import print_table
-    from training.assess import evaluate as run
-    from training.behaviour import default_folder
-    from training.report import behaviour_failures, behaviour_rows, table_rows, verdict
+    from training.evaluation.assess import evaluate as run
+    from training.evaluation.behaviour import default_folder
+    from training.report.markdown import behaviour_failures, behaviour_rows, table_rows, verdict
     from training.statistics.gates import check_against_base, check_requirements, parse_requirement
     from training.statistics.predictions import read_predictions
 

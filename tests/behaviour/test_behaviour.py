@@ -7,9 +7,9 @@ import pytest
 
 from inference import Predictor
 from netral.labels import LABELS
-from training.behaviour import CASES, FLOORS, below_floors, load_cases, read_floors, run_behaviour
-from training.near_duplicates import closest_across
-from training.report import behaviour_failures
+from training.data.near_duplicates import closest_across
+from training.evaluation.behaviour import CASES, FLOORS, below_floors, load_cases, read_floors, run_behaviour
+from training.report.markdown import behaviour_failures
 
 
 @pytest.fixture(scope="module")

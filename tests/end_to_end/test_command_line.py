@@ -40,7 +40,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_packages_shared_by_both_stages_are_light():
-    code = "import sys, netral.config, netral.io.readers, netral.io.writers, netral.text, netral.model_folder, inference.job\n"
+    code = "import sys, netral.config, netral.io.readers, netral.io.writers, netral.text, netral.model_folder, inference.jobs.job\n"
     code += "print([m for m in ('torch', 'transformers', 'datasets', 'sklearn', 'evaluate', 'accelerate') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout.strip() == "[]"
 

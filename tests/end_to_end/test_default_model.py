@@ -9,11 +9,11 @@ from support import ROOT, read_jsonl
 
 from inference import Predictor
 from inference.bench.systems import plain_pipeline
-from inference.job import label
+from inference.jobs.job import label
 from inference.predictor import DEFAULT_MODEL
 from netral.config import Config, load_config
-from training.encoder import MINI_ENCODER
-from training.prepare import prepare
+from training.data.prepare import prepare
+from training.fitting.encoder import MINI_ENCODER
 
 CASES = [
     ("Bupati mengingatkan seluruh ASN agar menjaga netralitas selama masa kampanye.", {"warning"}),
@@ -46,7 +46,7 @@ def test_plain_cases(predictor, sentence, labels):
 
 
 def test_its_card_is_that_of_its_report():
-    from training.push import check
+    from training.release.push import check
 
     check(DEFAULT_MODEL)
 
@@ -105,7 +105,7 @@ def test_batches_and_order_do_not_change_its_output(tmp_path, gold_articles):
 def test_the_embedded_encoder_loads_and_knows_indonesian():
     from transformers import AutoConfig
 
-    from training.encoder import load_tokenizer
+    from training.fitting.encoder import load_tokenizer
 
     settings = AutoConfig.from_pretrained(MINI_ENCODER)
     assert (settings.num_hidden_layers, settings.hidden_size, settings.vocab_size) == (12, 384, 24_000)

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 from support import ROOT, read_jsonl, write_jsonl
 
-from inference.job import label
-from inference.locks import Slice
-from inference.shards import OutputFolder
+from inference.jobs.job import label
+from inference.jobs.locks import Slice
+from inference.jobs.shards import OutputFolder
 from netral.config import load_config
 from netral.errors import NetralError
 

@@ -11,8 +11,8 @@ from support import DATA, GOLD, ROOT, SHARED
 from inference import Predictor
 from netral.config import load_config
 from netral.errors import NetralError
-from training.encoder import load_classifier, load_tokenizer
-from training.fit import train
+from training.fitting.encoder import load_classifier, load_tokenizer
+from training.fitting.fit import train
 
 
 def lite_folder(folder, vocabulary, **shape):

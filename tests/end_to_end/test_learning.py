@@ -12,10 +12,10 @@ from inference import Predictor
 from netral.config import Config
 from netral.errors import NetralError
 from netral.provenance import file_digest
-from training import distill as distilling
-from training import fit, pretrain
-from training.dataset import load_split
-from training.encoder import load_classifier, load_masked_lm, load_tokenizer
+from training.data.dataset import load_split
+from training.fitting import distill as distilling
+from training.fitting import fit, pretrain
+from training.fitting.encoder import load_classifier, load_masked_lm, load_tokenizer
 
 
 class Killed(Exception):
@@ -114,7 +114,7 @@ def test_pretraining_resumed_after_a_kill_gives_the_same_weights(tmp_path, crawl
     with pytest.raises(Killed):
         pretrain.pretrain([str(crawl)], out, pretrain_config)
     monkeypatch.setattr(pretrain.ProgressCallback, "on_step_end", real)
-    monkeypatch.setattr("training.sequences.read_files", None)  # the crawl is not packed again
+    monkeypatch.setattr("training.fitting.sequences.read_files", None)  # the crawl is not packed again
     with pytest.raises(NetralError, match="--resume"):
         pretrain.pretrain([str(crawl)], out, pretrain_config)
     run = pretrain.pretrain([str(crawl)], out, pretrain_config, resume=True)
@@ -258,7 +258,7 @@ def test_out_of_fold_scores_decide_and_a_kill_costs_one_fold(tmp_path, small_dat
 
 def test_accumulated_steps_average_the_loss(tmp_path, small_data, tiny_config):
     """Two batches of four accumulated are one batch of eight; the Trainer alone would add their losses up."""
-    from training.trainer import BaseTrainer
+    from training.fitting.trainer import BaseTrainer
 
     norms = {}
     for name, batch, accumulation in (("whole", 8, 1), ("parts", 4, 2)):

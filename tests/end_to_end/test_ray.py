@@ -11,7 +11,7 @@ import pytest
 from support import read_jsonl, write_jsonl
 from typer.testing import CliRunner
 
-from inference.job import label
+from inference.jobs.job import label
 from netral.cli import app
 from netral.config import load_config
 from netral.errors import NetralError
@@ -27,7 +27,7 @@ wajib menjaga sikap warga pasar jalan hujan sawah jembatan kantor desa musim pan
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
     """One Ray for the whole module: starting it takes ten seconds on a busy machine."""
-    from inference.ray_cluster import load_ray
+    from inference.ray_jobs.cluster import load_ray
 
     ray = load_ray()
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
@@ -68,7 +68,7 @@ def crawl(tmp_path):
 
 
 def on_ray(inputs, out, model, config=CONFIG, **kwargs):
-    from inference.ray_job import label_on_ray
+    from inference.ray_jobs.job import label_on_ray
 
     return label_on_ray([str(each) for each in inputs], f"{out}/", config, model=model, **{"backend": "fake", **kwargs})
 
@@ -175,7 +175,7 @@ def test_what_cannot_begin_says_why(tmp_path, tiny_model):
 
 
 def test_an_input_that_changes_fails_the_job_and_the_next_run_ends_it(tmp_path, tiny_model, monkeypatch):
-    from inference import ray_job
+    from inference.ray_jobs import job as ray_job
 
     path = write_jsonl(tmp_path / "a.jsonl", [article(random.Random(i)) for i in range(5)])
     find = ray_job.find_sources
@@ -196,7 +196,7 @@ def test_an_input_that_changes_fails_the_job_and_the_next_run_ends_it(tmp_path, 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "no such host:6379"])
 def test_a_cluster_that_does_not_answer(address):
-    from inference.ray_cluster import connect, load_ray
+    from inference.ray_jobs.cluster import connect, load_ray
 
     with pytest.raises(NetralError, match=f"{address}: no Ray cluster answers"):
         connect(load_ray(), address)

@@ -16,9 +16,9 @@ from support import ROOT
 
 from netral.errors import NetralError
 from netral.model_folder import open_model_folder
-from training.assess import evaluate
-from training.card import rewrite_card
-from training.push import check
+from training.evaluation.assess import evaluate
+from training.release.card import rewrite_card
+from training.release.push import check
 
 KEY = "hf_notarealtoken"
 

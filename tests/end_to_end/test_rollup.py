@@ -7,9 +7,9 @@ import pytest
 from support import read_jsonl, write_jsonl
 from typer.testing import CliRunner
 
-from inference.job import label
-from inference.stats import count
-from inference.verify import verify
+from inference.jobs.job import label
+from inference.outputs.stats import count
+from inference.outputs.verify import verify
 from netral.cli import app
 from netral.config import load_config
 from netral.errors import NetralError

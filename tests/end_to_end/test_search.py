@@ -11,12 +11,12 @@ from support import ROOT
 from task_rows import VALUES, reviews, write_csv
 from typer.testing import CliRunner
 
-import training.search as searching
-import training.seeds as seeding
+import training.fitting.search as searching
+import training.fitting.seeds as seeding
 from netral.cli import app
 from netral.config import load_config
 from netral.errors import NetralError
-from training.prepare import prepare
+from training.data.prepare import prepare
 
 
 @pytest.fixture(scope="module")

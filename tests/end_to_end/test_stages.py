@@ -9,12 +9,12 @@ import pytest
 from support import GOLD, read_jsonl, write_jsonl
 
 from inference import Predictor
-from inference.job import label, split
+from inference.jobs.job import label, split
 from netral.config import Config, load_config
 from netral.errors import NetralError
 from netral.io.writers import parquet_schema
-from training.assess import evaluate
-from training.prepare import prepare
+from training.data.prepare import prepare
+from training.evaluation.assess import evaluate
 
 
 def test_prepared_data_opens_with_the_datasets_library(small_data, tmp_path):
@@ -134,7 +134,7 @@ class Killed(Exception):
 
 
 def test_resume_after_a_kill_gives_the_same_model(tmp_path, small_data, tiny_config, tiny_model, monkeypatch):
-    import training.fit as fit
+    import training.fitting.fit as fit
 
     real = fit.ProgressCallback.on_step_end
     steps = []
@@ -159,7 +159,7 @@ def test_resume_after_a_kill_gives_the_same_model(tmp_path, small_data, tiny_con
 
 
 def test_which_checkpoint_is_resumed(tmp_path):
-    from training.trainer import resume_point
+    from training.fitting.trainer import resume_point
 
     left = tmp_path / "model.checkpoints"
 
@@ -186,7 +186,7 @@ def test_which_checkpoint_is_resumed(tmp_path):
 
 def test_resume_counts_the_epochs_without_improvement_on(tmp_path, small_data, tiny_config, monkeypatch):
     """Early stopping after a resume happens in the epoch in which it would have happened anyway."""
-    import training.fit as fit
+    import training.fitting.fit as fit
 
     config = tiny_config.model_copy(
         update={

@@ -12,14 +12,14 @@ from support import ROOT, read_jsonl, write_jsonl
 from task_rows import ASPECTS, VALUES, pairs, reviews, write_csv
 
 from inference import Predictor
-from inference.export import export
-from inference.job import label
+from inference.exports.export import export
+from inference.jobs.job import label
 from inference.predictor import DEFAULT_MODEL
 from netral.config import Config, load_config
 from netral.errors import NetralError
-from training.assess import evaluate
-from training.fit import train
-from training.prepare import prepare
+from training.data.prepare import prepare
+from training.evaluation.assess import evaluate
+from training.fitting.fit import train
 from training.statistics.compare import compare, load_systems
 from training.statistics.decide import decide
 from training.statistics.gates import Requirement, check_against_base, check_requirements

@@ -10,8 +10,8 @@ import pytest
 from inference import Predictor
 from inference.backends import Variant, make_backend, usable_variants
 from inference.batching import make_batches
-from inference.export import export
-from inference.parity import EXPORTS, PARITY_FILE, Flip, Parity, f1_pairs, read_parity
+from inference.exports.export import export
+from inference.exports.parity import EXPORTS, PARITY_FILE, Flip, Parity, f1_pairs, read_parity
 from inference.tokenise import Tokeniser
 from netral.errors import NetralError
 from netral.model_folder import open_model_folder
@@ -34,9 +34,9 @@ LIBRARY = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
 @pytest.fixture(scope="module")
 def exported(tiny_model, small_data, tmp_path_factory):
     """The tiny model with every export; the gate is opened wide where two epochs leave all scores at the threshold."""
-    import inference.quantise
+    import inference.exports.quantise
 
-    inference.quantise.CALIBRATION_SENTENCES = 16  # enough for a model whose scores mean nothing, and quick
+    inference.exports.quantise.CALIBRATION_SENTENCES = 16  # enough for a model whose scores mean nothing, and quick
     folder = tmp_path_factory.mktemp("exported") / "model"
     shutil.copytree(tiny_model, folder)
     decision = json.loads((folder / "decision.json").read_text())
@@ -123,7 +123,7 @@ def test_albert_has_the_same_graph(tmp_path):
     import torch
     from transformers import AlbertConfig, AlbertForSequenceClassification
 
-    from inference.encoder_graph import EncoderGraph, pack_linear_layers
+    from inference.backends.encoder_graph import EncoderGraph, pack_linear_layers
 
     torch.manual_seed(0)
     shape = AlbertConfig(
@@ -219,7 +219,7 @@ def test_f1_pairs_count_as_worked_by_hand():
 
 
 def test_a_refused_export_keeps_nothing_and_lists_the_flips(tiny_model, small_data, tmp_path, monkeypatch):
-    import inference.export as module
+    import inference.exports.export as module
 
     folder = tmp_path / "model"
     shutil.copytree(tiny_model, folder)

@@ -8,9 +8,9 @@ import yaml
 from netral.errors import NetralError
 from netral.labels import LABELS
 from netral.records import Prediction
-from training import behaviour
-from training.behaviour import below_floors, default_folder, load_cases, main, raised, read_floors, run_behaviour, write_floors
-from training.report import behaviour_failures, behaviour_markdown, behaviour_rows
+from training.evaluation import behaviour
+from training.evaluation.behaviour import below_floors, default_folder, load_cases, main, raised, read_floors, run_behaviour, write_floors
+from training.report.markdown import behaviour_failures, behaviour_markdown, behaviour_rows
 
 
 class Told:

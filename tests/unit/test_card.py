@@ -5,7 +5,7 @@ import json
 import pytest
 from huggingface_hub import ModelCard
 
-from training.card import write_card
+from training.release.card import write_card
 
 
 def run_of(**settings):

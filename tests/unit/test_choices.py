@@ -7,7 +7,7 @@ from inference.deciding import make_decider
 from netral.config import DecisionSettings, TrainSettings, load_config
 from netral.errors import NetralError
 from netral.model_folder import Decision
-from training.choices import choice_figures, choice_loss, choose_temperatures, class_weights, likeliest, temperature
+from training.data.choices import choice_figures, choice_loss, choose_temperatures, class_weights, likeliest, temperature
 
 CHOICES = {"rasa": ["rasa:baik", "rasa:buruk", "rasa:netral"], "harga": ["harga:baik", "harga:buruk"]}
 LABELS = [name for choice in CHOICES.values() for name in choice]

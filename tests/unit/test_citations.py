@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import DATA, read_jsonl, write_jsonl
 
-from inference.cite import cite
+from inference.jobs.cite import cite
 from netral.citations import RegulationId, find_citations, format_id, parse_id
 from netral.citations.build_gazetteer import laws
 from netral.citations.dates import article_date

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from inference.job import label, split
-from inference.rows import Tally, added_up, to_sentences
+from inference.jobs.job import label, split
+from inference.jobs.rows import Tally, added_up, to_sentences
 from netral.config import TextSettings, load_config
 from netral.records import CITATION_FIELDS, Article, Sentence
 from netral.text import TextStage

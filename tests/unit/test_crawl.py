@@ -15,8 +15,8 @@ from support import DATA, read_jsonl, write_jsonl
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from inference.job import label, split
-from inference.verify import verify
+from inference.jobs.job import label, split
+from inference.outputs.verify import verify
 from netral.config import Config, ReadSettings, TextSettings, load_config
 from netral.errors import NetralError
 from netral.io import paths

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import read_jsonl, write_jsonl
 
-from inference.dedup import dedup
+from inference.jobs.dedup import dedup
 from netral.config import load_config
 from netral.errors import NetralError
 from netral.near_duplicates import cluster, containment, signature

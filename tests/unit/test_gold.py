@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 
 from netral.labels import LABELS
-from training.near_duplicates import group_articles
+from training.data.near_duplicates import group_articles
 
 
 def words(text):

@@ -11,12 +11,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from netral.config import PretrainSettings, load_config
 from netral.errors import NetralError
-from training.distill import choose, draw, joined
-from training.folds import assign_folds
-from training.losses import multilabel_loss
-from training.metrics import ArticleBootstrap, calibration_of
-from training.pretrain import MaskedSequences, choose_tokens, masked_loss
-from training.sequences import FIRST_PIECE, FURTHER_PIECE, SPECIAL, Packer, Sequences
+from training.evaluation.metrics import ArticleBootstrap, calibration_of
+from training.fitting.distill import choose, draw, joined
+from training.fitting.folds import assign_folds
+from training.fitting.losses import multilabel_loss
+from training.fitting.pretrain import MaskedSequences, choose_tokens, masked_loss
+from training.fitting.sequences import FIRST_PIECE, FURTHER_PIECE, SPECIAL, Packer, Sequences
 
 BEGIN, END = 1, 2
 

@@ -16,9 +16,9 @@ from inference.lexical import Lexical, ngrams
 from netral.config import load_config
 from netral.errors import NetralError
 from netral.model_folder import LEXICAL_FILE, open_model_folder
-from training.decision import platt
-from training.fit import train
-from training.lexical import fit_lexical
+from training.fitting.decision import platt
+from training.fitting.fit import train
+from training.fitting.lexical import fit_lexical
 
 SENTENCES = [
     "Pegawai dilarang ikut kampanye.",

@@ -18,7 +18,6 @@ from support import labelled_output, read_jsonl, write_jsonl
 from typer.testing import CliRunner
 
 from inference.pages.data import LabelledArticle, LabelledRow, pieces, read_articles
-from inference.pages.page import render
 from inference.pages.show import find_article, show
 from inference.pages.view import data_digest, view
 from netral.cli import app
@@ -26,6 +25,7 @@ from netral.config import TextSettings
 from netral.errors import NetralError
 from netral.io.writers import ParquetWriter
 from netral.labels import LABELS
+from netral.pages.page import render
 
 TEXT = (
     "Bupati Ingatkan ASN Netral\n\nBaca juga: Harga beras turun\n\nASN dilarang ikut kampanye&nbsp;sesuai Pasal 70 dan 71 UU No. 10/2016. "
@@ -275,7 +275,7 @@ def test_without_jinja2_the_message_says_how_to_get_it(output, monkeypatch):
 
 
 def test_what_a_template_shows_is_escaped():
-    html = render("base.html", title="</title><script>alert(1)</script>", styles=(), scripts=())
+    html = render("netral.pages", "base.html", title="</title><script>alert(1)</script>", styles=(), scripts=())
     assert "<script" not in html
     assert "&lt;/title&gt;" in html
 
@@ -288,7 +288,7 @@ def test_text_has_the_contrast_that_readers_need():
         red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    css = files("inference.pages").joinpath("static/base.css").read_text(encoding="utf-8")
+    css = files("netral.pages").joinpath("static/base.css").read_text(encoding="utf-8")
     schemes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", scheme)) for scheme in css.split("@media")]
     assert [len(scheme) for scheme in schemes] == [16, 16]
     for scheme in schemes:

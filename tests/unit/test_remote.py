@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inference.ray_folder import RayFolder
-from inference.ray_plan import Plan, Planner, final_id, find_sources, grouped, planned_rows, row_digest, scan
-from inference.rollup import to_rows
-from inference.rows import Tally
+from inference.jobs.rollup import to_rows
+from inference.jobs.rows import Tally
+from inference.ray_jobs.folder import RayFolder
+from inference.ray_jobs.plan import Plan, Planner, final_id, find_sources, grouped, planned_rows, row_digest, scan
 from netral.config import ReadSettings
 from netral.errors import NetralError
 from netral.io.ids import Renamer

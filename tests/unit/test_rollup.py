@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.rollup import check_level, to_rows
-from inference.rows import Tally
-from inference.shards import cut
+from inference.jobs.rollup import check_level, to_rows
+from inference.jobs.rows import Tally
+from inference.jobs.shards import cut
 from netral.errors import NetralError
 from netral.records import Article, Prediction, Reject, Sentence
 
@@ -121,7 +121,7 @@ def test_a_shard_keeps_the_sentence_records_of_an_article_together():
 
 
 def test_a_crawl_in_which_every_sentence_names_one_article_is_cut_all_the_same(monkeypatch):
-    monkeypatch.setattr("inference.shards._ARTICLE_BYTES", 1000)
+    monkeypatch.setattr("inference.jobs.shards._ARTICLE_BYTES", 1000)
     rows = [sentence("x", i) for i in range(100)]
     shards = list(cut(rows, 1, lambda: 0))
     assert [row for shard in shards for row in shard.rows] == rows

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import netral.progress
 from inference.host import allowed_cores, visible_gpus
-from inference.inputs import Inputs
-from inference.locks import FolderLock, Slice
-from inference.rows import Tally, to_labels, to_sentences
-from inference.shards import OutputFolder, cut
+from inference.jobs.inputs import Inputs
+from inference.jobs.locks import FolderLock, Slice
+from inference.jobs.rows import Tally, to_labels, to_sentences
+from inference.jobs.shards import OutputFolder, cut
 from netral.config import ReadSettings, TextSettings
 from netral.errors import NetralError
 from netral.io.columns import ReadReport

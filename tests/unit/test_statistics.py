@@ -13,8 +13,8 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 
 from netral.config import load_config
 from netral.errors import NetralError
-from training.choices import choice_figures
-from training.metrics import calibration_of, f1_of
+from training.data.choices import choice_figures
+from training.evaluation.metrics import calibration_of, f1_of
 from training.statistics.bootstrap import GroupBootstrap, wilson
 from training.statistics.compare import changes, compare, difference_of_f1, holm, smallest_difference, verdict
 from training.statistics.curves import reliability, threshold_curves

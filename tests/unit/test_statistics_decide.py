@@ -15,9 +15,9 @@ from netral.config import EvaluateSettings, load_config
 from netral.errors import NetralError
 from netral.labels import LABELS as GOLD_LABELS
 from netral.model_folder import Calibration, Decision, open_model_folder
-from training.dataset import LabelledSentences
-from training.decision import sentence_weights
-from training.folds import FoldScores, write_scores
+from training.data.dataset import LabelledSentences
+from training.fitting.decision import sentence_weights
+from training.fitting.folds import FoldScores, write_scores
 from training.statistics.decide import HeldOut, choose_threshold, decide, expected, held_out, in_bands, promise, review_bands
 from training.statistics.drift import drift, population_stability_index, read_side
 from training.statistics.goals import Goal, goals_by_label, parse_goal

@@ -11,9 +11,9 @@ from scipy.stats import binomtest
 from support import write_jsonl
 from typer.testing import CliRunner
 
-from inference import stats as module
-from inference.stats import UNKNOWN, count, group_of, rows, table, wilson, write_csv
-from inference.stats_plot import plot
+from inference.outputs import stats as module
+from inference.outputs.stats import UNKNOWN, count, group_of, rows, table, wilson, write_csv
+from inference.outputs.stats_plot import plot
 from netral.cli import app
 from netral.errors import NetralError
 from netral.io.writers import ParquetWriter

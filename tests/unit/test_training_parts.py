@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 
 from netral.config import DecisionSettings, TrainSettings
-from training.baselines import TfidfBaseline, rule_baseline
-from training.decision import best_threshold, choose_decision, platt, sentence_weights
-from training.metrics import ArticleBootstrap, average_precision_of, scores_of
-from training.near_duplicates import closest_across, group_articles
-from training.partition import SPLITS, partition
+from training.data.near_duplicates import closest_across, group_articles
+from training.data.partition import SPLITS, partition
+from training.evaluation.baselines import TfidfBaseline, rule_baseline
+from training.evaluation.metrics import ArticleBootstrap, average_precision_of, scores_of
+from training.fitting.decision import best_threshold, choose_decision, platt, sentence_weights
 
 LABELS = ["a", "b", "c"]
 
@@ -198,7 +198,7 @@ def test_tfidf_learns():
 
 
 def test_positive_weights_and_layer_rates():
-    from training.fit import parameter_groups, positive_weights
+    from training.fitting.fit import parameter_groups, positive_weights
 
     truth = np.array([[1, 0], [0, 0], [0, 0], [0, 0], [0, 1]])
     assert positive_weights(truth, TrainSettings(pos_weight="none")).tolist() == [1, 1]

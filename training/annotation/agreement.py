@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 from netral.config import EvaluateSettings
 from training.annotation.collect import by_sentence
 from training.annotation.task import Answer, Task
-from training.metrics import ArticleBootstrap
+from training.evaluation.metrics import ArticleBootstrap
 
 
 def alpha(counts: np.ndarray) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from inference.rows import REGULATION
+from inference.jobs.rows import REGULATION
 from netral.config import Config
 from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_file
@@ -18,7 +18,7 @@ from training.annotation.formats import format_named
 from training.annotation.labelled import Labelled, read_labelled
 from training.annotation.select import Candidates, choose
 from training.annotation.task import Origin, Task
-from training.baselines import rule_baseline
+from training.evaluation.baselines import rule_baseline
 
 
 def export(

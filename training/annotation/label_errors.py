@@ -23,8 +23,8 @@ from netral.io.paths import refuse_existing, replacing_file
 from netral.io.streams import read_lines
 from netral.text import model_text
 from training.annotation.formats.common import write_lines
-from training.baselines import tfidf_pipeline
-from training.partition import SPLITS
+from training.data.partition import SPLITS
+from training.evaluation.baselines import tfidf_pipeline
 
 _DIGITS = 3
 

@@ -8,7 +8,7 @@ import torch
 
 from inference.batching import make_batches
 from netral.config import Config
-from training.encoder import encoder_source, load_tokenizer
+from training.fitting.encoder import encoder_source, load_tokenizer
 
 
 def mean_outputs(texts: Sequence[str], config: Config) -> np.ndarray:

@@ -9,7 +9,7 @@ from sklearn.cluster import kmeans_plusplus
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from netral.text import model_text
-from training.near_duplicates import group_articles
+from training.data.near_duplicates import group_articles
 
 # Near-duplicates are found by comparing every pair, so that random draw and diversity look at this many sentences of a crawl, drawn evenly.
 POOL = 10_000

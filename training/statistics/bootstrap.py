@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from training.metrics import ArticleBootstrap, divided
+from training.evaluation.metrics import ArticleBootstrap, divided
 
 Interval = tuple[float, float]
 _DIGITS = 4

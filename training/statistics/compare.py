@@ -11,7 +11,7 @@ from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_folder
 from netral.io.writers import JsonlWriter
 from netral.provenance import RUN_FILE, libraries, write_json
-from training.metrics import f1_of
+from training.evaluation.metrics import f1_of
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.predictions import PREDICTIONS_FILE, Predictions, macro_columns, read_predictions, same_sentences
 

@@ -14,7 +14,7 @@ THRESHOLDS = np.round(np.arange(0.05, 0.951, 0.05), 2)
 def reliability(scores: np.ndarray, truth: np.ndarray, labels: Sequence[str], bootstrap: GroupBootstrap, bins: int = 10) -> dict[str, Any]:
     """Return for each label the mean score and the share of positives in bins of equal number of sentences, lowest scores first.
 
-    The bins are those of the calibration error (training.metrics.calibration_of).
+    The bins are those of the calibration error (training.evaluation.metrics.calibration_of).
     """
     found = {}
     for k, label in enumerate(labels):

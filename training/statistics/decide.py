@@ -13,7 +13,7 @@ from inference.predictor import Predictor
 from netral.config import Config, DecisionSettings
 from netral.errors import NetralError
 from netral.model_folder import Decision, ModelFolder, open_model_folder
-from training.decision import best_threshold, sentence_weights
+from training.fitting.decision import best_threshold, sentence_weights
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.evaluation import predict_split
 from training.statistics.goals import Goal, goals_by_label

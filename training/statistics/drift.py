@@ -18,7 +18,7 @@ from netral.citations import find_citations
 from netral.config import EvaluateSettings
 from netral.errors import NetralError
 from netral.text import model_text
-from training.partition import SPLITS
+from training.data.partition import SPLITS
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.compare import holm
 from training.statistics.output import output_rows

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 
 from inference.predictor import Predictor
 from netral.config import Config
-from training.choices import Choices
-from training.dataset import LabelledSentences, load_split
-from training.metrics import average_precision_of
+from training.data.choices import Choices
+from training.data.dataset import LabelledSentences, load_split
+from training.evaluation.metrics import average_precision_of
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.curves import reliability, threshold_curves
 from training.statistics.leaks import no_random_split, random_split, similarities, similarity_figures

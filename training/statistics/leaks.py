@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from netral.config import Config
-from training.baselines import TfidfBaseline
-from training.dataset import load_split
-from training.metrics import scores_of
-from training.partition import SPLITS
+from training.data.dataset import load_split
+from training.data.partition import SPLITS
+from training.evaluation.baselines import TfidfBaseline
+from training.evaluation.metrics import scores_of
 from training.statistics.bootstrap import GroupBootstrap
 
 SIMILARITY_FILE = "leak_audit.parquet"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from training.report import with_interval
+from training.report.markdown import with_interval
 from training.statistics.slices import SMALL
 
 

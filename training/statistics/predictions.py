@@ -119,7 +119,7 @@ def macro_columns(base: Predictions, other: Predictions) -> np.ndarray:
     if not base.choices:
         return np.eye(len(base.labels), dtype=int)
     # Here, because it brings torch, which reading predictions does not need.
-    from training.choices import value_columns
+    from training.data.choices import value_columns
 
     return value_columns(base.given + other.given, base.truth, base.labels, base.choices)
 

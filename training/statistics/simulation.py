@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netral.tables import print_table
-from training.metrics import ArticleBootstrap
+from training.evaluation.metrics import ArticleBootstrap
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.compare import difference_of_f1, smallest_difference
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from netral.citations import find_citations
 from netral.text import model_text
-from training.metrics import f1_of
+from training.evaluation.metrics import f1_of
 from training.statistics.bootstrap import GroupBootstrap
 
 # Under ten positives one sentence moves recall by more than 10 points.

@@ -1,0 +1,1 @@
+"""Other backends and precisions of a model, each behind a parity gate."""

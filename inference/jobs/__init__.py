@@ -1,0 +1,1 @@
+"""Jobs that read crawls: label, split, cite, dedup, and what they share."""

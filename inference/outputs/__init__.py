@@ -1,0 +1,1 @@
+"""Reads what jobs wrote: verify, stats."""

@@ -1,0 +1,1 @@
+"""The label job on a Ray cluster."""

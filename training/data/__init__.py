@@ -1,0 +1,1 @@
+"""From articles and labels to a data set without leaks."""

@@ -1,0 +1,1 @@
+"""Scores a model beside baselines and on the behaviour suite."""

@@ -1,0 +1,221 @@
+"""Scores the production Predictor on a prepared split, beside the baselines, with intervals."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inference.jobs.rows import REGULATION
+from inference.predictor import Predictor
+from netral.citations import find_citations
+from netral.config import Config
+from netral.errors import NetralError
+from netral.io.paths import refuse_existing, replacing_folder
+from netral.io.writers import JsonlWriter
+from netral.model_folder import open_model_folder
+from netral.provenance import RUN_FILE, file_digest, fingerprint, folder_digest, is_current, libraries, write_json
+from netral.records import SECOND
+from training.data.choices import Choices, choice_figures, likeliest, value_columns
+from training.data.dataset import LabelledSentences, load_split
+from training.data.partition import SPLITS
+from training.evaluation.baselines import TfidfBaseline, rule_baseline
+from training.evaluation.behaviour import load_cases, run_behaviour
+from training.evaluation.metrics import calibration_of, scores_of
+from training.report.markdown import report_markdown
+from training.statistics.bootstrap import GroupBootstrap
+from training.statistics.evaluation import average_precision_figures, label_intervals, more_figures, predictions_of, share_interval
+from training.statistics.markdown import statistics_markdown
+from training.statistics.predictions import PREDICTIONS_FILE, write_predictions
+
+_DIGITS = 4
+
+
+def evaluate(
+    model: Path,
+    data: Path,
+    out: Path,
+    config: Config,
+    *,
+    split: str = "test",
+    behaviour: Path | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Evaluate a model folder and write report.json, report.md, errors.jsonl, predictions.parquet and run.json; return the report.
+
+    With ``behaviour``, a folder of cases (docs/behaviour.md), the report also holds their pass rates and failures.
+
+    Raises:
+        NetralError: The model or data set is missing or does not fit, a case is malformed, or the output exists.
+    """
+    folder = open_model_folder(model)
+    cases = load_cases(behaviour, folder.labels) if behaviour else []
+    settings = config.model_dump(include={"evaluate", "decision"}) | {"split": split}
+    files = [data / f"{name}.parquet" for name in ("train", "validation", split)]
+    if split not in SPLITS:
+        raise NetralError(f"split {split}: unknown", f"choose one of {', '.join(SPLITS)}")
+    missing = next((path for path in files if not path.is_file()), None)
+    if missing:
+        raise NetralError(f"{data}: no prepared data set, {missing.name} is missing", "make it with `netral prepare INPUT... --out DIR`")
+    inputs = [("model", folder.fingerprint), *((path.name, file_digest(path)) for path in files)]
+    if behaviour:
+        inputs.append(("behaviour", folder_digest(behaviour, ("*.yaml", "*.yml"))))
+    wanted = fingerprint("evaluate", settings, inputs)
+    if is_current(out / RUN_FILE, wanted):
+        return {**json.loads((out / "report.json").read_text(encoding="utf-8")), "unchanged": True}
+    refuse_existing(out, overwrite)
+    labels, choices = folder.labels, folder.decision.choices
+    task: dict[str, Any] = {"labels": labels, "choices": choices, "pairs": folder.serving.pairs}
+    held = load_split(data, split, **task)
+    predictor = Predictor(model, batch_tokens=config.label.batch_tokens)
+    predictor.predict(held.inputs[:8])  # the first call pays for warming up
+    begun = time.monotonic()
+    predictions = predictor.predict(held.inputs)
+    seconds = time.monotonic() - begun
+    scores = np.array([[p.scores[label] for label in labels] for p in predictions])
+    given = np.array([[int(label in p.labels) for label in labels] for p in predictions])
+    systems = {"model": given, **_baselines(data, held, task, config)}
+    answered = predictions_of(held, given, scores, labels, choices)
+    bootstrap = GroupBootstrap(held.groups, config.evaluate.bootstrap_samples, config.evaluate.confidence, config.evaluate.seed)
+    report = {
+        "model": {"fingerprint": folder.fingerprint, **folder.decision.model_dump(include={"thresholds", "choices", "chosen_on"})},
+        "data": {
+            "split": split,
+            "sentences": len(held),
+            "articles": len(set(held.articles)),
+            "groups": len(set(held.groups)),
+            "no_label": int((held.truth.sum(1) == 0).sum()),
+            "support": dict(zip(labels, held.truth.sum(0).tolist(), strict=True)),
+            **({"pairs": True} if held.seconds else {}),
+        },
+        "interval": {
+            "confidence": config.evaluate.confidence,
+            "method": "BCa bootstrap over articles, near-duplicate ones together",
+            "samples": config.evaluate.bootstrap_samples,
+        },
+        "systems": {name: _figures(g, held.truth, labels, choices, bootstrap) for name, g in systems.items()},
+        "average_precision": _rounded(average_precision_figures(answered, bootstrap)),
+        "calibration": _rounded(calibration_of(scores, held.truth, labels, bootstrap)),
+        "empty_kept": None if choices else _share(held, given, bootstrap),
+        "macro_f1_difference": {
+            name: _difference(systems["model"], systems[name], held.truth, labels, choices, bootstrap)
+            for name in systems
+            if name != "model"
+        },
+        "citations": _against_citations(held, given, labels, bootstrap),
+        "truncated": sum(p.truncated for p in predictions),
+        "speed": {"sentences_per_second": round(len(held) / max(seconds, 1e-9), 1), "backend": predictor.backend},
+        **more_figures(data, split, answered, folder.serving.pairs, config, bootstrap),
+    }
+    if cases:
+        report["behaviour"] = run_behaviour(cases, predictor, config.evaluate.confidence)
+    with replacing_folder(out) as target:
+        write_json(target / "report.json", report)
+        (target / "report.md").write_text(report_markdown(report) + statistics_markdown(report), encoding="utf-8")
+        write_predictions(target / PREDICTIONS_FILE, answered)
+        errors = _write_errors(target / "errors.jsonl", held, scores, given, labels)
+        run: dict[str, Any] = {"stage": "evaluate", "fingerprint": wanted, "settings": settings, "inputs": dict(inputs), "errors": errors}
+        run["files"] = sorted(path.name for path in target.iterdir())
+        write_json(target / RUN_FILE, {**run, "libraries": libraries()})
+    return report
+
+
+def _baselines(data: Path, held: LabelledSentences, task: dict[str, Any], config: Config) -> dict[str, np.ndarray]:
+    labels, choices = task["labels"], task["choices"]
+    train, validation = load_split(data, "train", **task), load_split(data, "validation", **task)
+    tfidf = TfidfBaseline(labels, config.evaluate.seed).fit(
+        train.words, train.truth, validation.words, validation.truth, validation.articles, config.decision
+    )
+    if choices:
+        often = np.tile(train.truth.sum(0), (len(held), 1))
+        return {"majority": likeliest(often, choices), "tfidf": likeliest(tfidf.scores(held.words), choices)}
+    return {"rules": rule_baseline(held.words, labels), "tfidf": tfidf.predict(held.words)}
+
+
+def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: GroupBootstrap) -> dict[str, Any]:
+    figures: dict[str, Any] = _rounded(scores_of(given, truth, labels))
+    samples = bootstrap.f1(given, truth)
+    for label, intervals in label_intervals(given, truth, labels, bootstrap).items():
+        figures["labels"][label] |= intervals
+    if choices:
+        figures |= _rounded(choice_figures(given, truth, labels, choices))
+        samples = bootstrap.f1(given, truth, value_columns(given, truth, labels, choices))
+        # Of one label for each choice micro F1 is the share of right ones.
+        figures["accuracy_interval"] = bootstrap.interval(bootstrap.micro_f1(given, truth))
+    figures["macro_f1_interval"] = bootstrap.interval(samples.mean(axis=1))
+    figures["micro_f1_interval"] = bootstrap.interval(bootstrap.micro_f1(given, truth))
+    figures["exact_match_interval"] = bootstrap.interval(bootstrap.mean((given == truth).all(axis=1).astype(float)))
+    return figures
+
+
+def _share(held: LabelledSentences, given: np.ndarray, bootstrap: GroupBootstrap) -> dict[str, Any]:
+    empty = held.truth.sum(1) == 0
+    kept = empty & (given.sum(1) == 0)
+    found = {"kept": int(kept.sum()), "of": int(empty.sum()), "share": round(float(kept.sum() / max(empty.sum(), 1)), _DIGITS)}
+    return {**found, "interval": share_interval(kept, empty, bootstrap)}
+
+
+def _difference(
+    model: np.ndarray, other: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: GroupBootstrap
+) -> dict[str, Any]:
+    """Paired difference of macro-F1: both systems in the same resamples of the same articles."""
+
+    def macro(given: np.ndarray) -> tuple[float, np.ndarray]:
+        if choices:
+            samples = bootstrap.f1(given, truth, value_columns(given, truth, labels, choices))
+            return choice_figures(given, truth, labels, choices)["macro_f1"], samples.mean(1)
+        return scores_of(given, truth, labels)["macro_f1"], bootstrap.f1(given, truth).mean(1)
+
+    (point, samples), (other_point, other_samples) = macro(model), macro(other)
+    return {"difference": round(point - other_point, _DIGITS), "interval": bootstrap.interval(samples - other_samples)}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(value, _DIGITS) if isinstance(value, float) else value
+
+
+def _against_citations(
+    held: LabelledSentences, given: np.ndarray, labels: Sequence[str], bootstrap: GroupBootstrap
+) -> dict[str, Any] | None:
+    """Compare the label `regulation_reference` with what the parser of citations finds in each sentence alone."""
+    if REGULATION not in labels:
+        return None
+    label = given[:, list(labels).index(REGULATION)]
+    truth = held.truth[:, list(labels).index(REGULATION)].astype(bool)
+    cites = np.array([any(not each.back_reference for each in find_citations(text)) for text in held.sentences])
+    found: dict[str, Any] = {}
+    for name, each in (("f1_label", label), ("f1_citations", cites), ("f1_either", label | cites)):
+        (figures,) = label_intervals(each.astype(int)[:, None], truth.astype(int)[:, None], [name], bootstrap).values()
+        found |= {name: _f1(each, truth), f"{name}_interval": figures["f1_interval"]}
+    return {
+        **found,
+        "label_without_citation": [held.sentence_ids[i] for i in np.flatnonzero(label & ~cites)],
+        "citation_without_label": [held.sentence_ids[i] for i in np.flatnonzero(cites & ~label)],
+    }
+
+
+def _f1(given: np.ndarray, truth: np.ndarray) -> float:
+    return round(2 * int((given & truth).sum()) / max(int(given.sum() + truth.sum()), 1), _DIGITS)
+
+
+def _write_errors(path: Path, held: LabelledSentences, scores: np.ndarray, given: np.ndarray, labels: Sequence[str]) -> int:
+    """Write the wrongly labelled sentences, the most confidently wrong first."""
+    wrong = np.flatnonzero((given != held.truth).any(axis=1))
+    confidence = np.where(given != held.truth, np.abs(scores - held.truth), 0).max(axis=1)
+    with JsonlWriter(path) as writer:
+        for i in sorted(wrong, key=lambda i: (-confidence[i], i)):
+            writer.write(
+                {
+                    "sentence_id": held.sentence_ids[i],
+                    "sentence": held.sentences[i],
+                    **({SECOND: held.seconds[i]} if held.seconds else {}),
+                    "gold": [label for k, label in enumerate(labels) if held.truth[i, k]],
+                    "labels": [label for k, label in enumerate(labels) if given[i, k]],
+                    "scores": dict(zip(labels, map(float, scores[i]), strict=True)),
+                }
+            )
+    return len(wrong)

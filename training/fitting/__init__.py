@@ -1,0 +1,1 @@
+"""Fine-tuning and pre-training of encoders, thresholds, seeds, search."""
