@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 # Your own articles: make demo ARTICLES=path/to/folder
 ARTICLES ?= examples/articles
+# Labels corrected on a page of the demo: make demo CORRECTIONS=path/to/corrections.jsonl
+CORRECTIONS ?=
 RECIPE := configs/recipes/mini.yaml
 
 .PHONY: demo test test-slow check bench format install clean
@@ -19,11 +21,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: install
-	$(BIN)/netral prepare data/gold/articles.jsonl -c $(RECIPE) --out $(DEMO)/data --overwrite
+	$(BIN)/netral prepare data/gold/articles.jsonl $(if $(CORRECTIONS),$(ARTICLES)) -c $(RECIPE) $(CORRECTIONS:%=--gold % --keep-splits $(DEMO)/data) --out $(DEMO)/data --overwrite
 	$(BIN)/netral train -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/model --resume --overwrite
-	$(BIN)/netral evaluate $(DEMO)/model -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/report --overwrite
+	$(BIN)/netral evaluate $(DEMO)/model -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/report --behaviour --base inference/default_model --overwrite
 	$(BIN)/netral card $(DEMO)/model --report $(DEMO)/report
 	$(BIN)/netral label $(ARTICLES) --model $(DEMO)/model --out $(DEMO)/labelled.jsonl --overwrite
+	$(BIN)/netral view $(DEMO)/labelled.jsonl --annotate --annotator you --out $(DEMO)/labelled.html --overwrite
 	@$(BIN)/python -m training.demo_summary $(DEMO)
 
 test: install

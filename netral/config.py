@@ -93,7 +93,6 @@ class TrainSettings(_Section):
     pos_weight: Literal["none", "sqrt", "balanced"] = "sqrt"
     max_pos_weight: float = Field(default=10.0, ge=1)
     early_stopping_patience: int | None = Field(default=3, ge=1)
-    loss: Literal["bce", "focal", "asymmetric"] = "bce"
     precision: Precision = "auto"
     compile: bool = False
     save_dtype: Literal["fp32", "fp16"] = "fp32"

@@ -16,6 +16,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last chec
 def prepare(
     inputs: Inputs,
     out: Annotated[Path, typer.Option(help="Folder for the data set.")],
+    keep_splits: Annotated[
+        Path | None, typer.Option(help="An earlier data set: its articles stay in their splits. It may be the one that --out replaces.")
+    ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
@@ -24,13 +27,15 @@ def prepare(
     from netral.config import load_config
     from training.data.prepare import prepare as run
 
-    found = run(inputs, out, load_config(config, overrides), overwrite=overwrite)
+    found = run(inputs, out, load_config(config, overrides), keep_splits=keep_splits, overwrite=overwrite)
     if found.get("unchanged"):
         say(f"prepare: {out} is up to date, nothing to do")
         return
     counts = found["counts"]
     for split, each in counts["splits"].items():
         say(f"prepare: {split}: " + ", ".join(f"{value} {key}" for key, value in each.items()))
+    if counts.get("moved"):
+        say(f"prepare: {counts['moved']} articles changed their split: a near-duplicate of theirs came in", level="warning")
     rejects = ", ".join(f"{n} {reason}" for reason, n in counts["rejects"].items()) or "none"
     say(f"prepare: rejects: {rejects}; without labels: {counts['unlabelled']}; written to {out}")
 

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,6 +101,16 @@ def test_partition_keeps_the_shares_of_every_label():
         for split, share in fractions.items():
             found = sum(placed[groups[i]] == split for i in rows) / len(rows)
             assert found == pytest.approx(share, abs=0.05)
+
+
+def test_groups_that_are_kept_stay_and_the_others_fill_up():
+    """Twenty equal groups: with the first six in test, none of the others goes there, and the shares come out as they would have."""
+    groups, labels = list(range(20)), [["a"]] * 20
+    kept = dict.fromkeys(range(6), "test")
+    placed = partition(groups, labels, {"train": 0.5, "validation": 0.2, "test": 0.3}, 13, {**kept, 99: "train"})
+    assert {group: placed[group] for group in kept} == kept
+    assert Counter(placed.values()) == {"train": 10, "validation": 4, "test": 6}
+    assert set(placed) == set(groups)
 
 
 def test_the_seed_reaches_the_partition():

@@ -5,7 +5,6 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ from netral.text import TextStage, no_sentences
 from training.data.dataset import CARD, GIVEN_SPLITS, GROUPED_SPLITS, PAIR_SCHEMA, SCHEMA
 from training.data.given_labels import label_problem, with_labels
 from training.data.near_duplicates import closest_across, group_articles
-from training.data.partition import SPLITS, partition
+from training.data.partition import SPLITS
+from training.data.splits import divided, moved, read_splits, split_counts, texts_of
 from training.statistics.leaks import SIMILARITY_FILE
 
 _AUDITED_PAIRS = 20
@@ -52,14 +52,17 @@ class GoldSpan:
     row: int
 
 
-def prepare(inputs: Sequence[str], out: Path, config: Config, *, overwrite: bool = False) -> dict[str, Any]:
+def prepare(
+    inputs: Sequence[str], out: Path, config: Config, *, keep_splits: Path | None = None, overwrite: bool = False
+) -> dict[str, Any]:
     """Make a data set folder and return its run record; does nothing if it is there and up to date.
 
     The folder holds train, validation and test as Parquet, ``unlabelled.jsonl``, ``rejects.jsonl``, ``leak_audit.json``,
-    ``leak_audit.parquet`` and ``run.json``.
+    ``leak_audit.parquet`` and ``run.json``. With ``keep_splits``, an earlier data set (which may be ``out`` itself), its articles stay in
+    their splits, so that a test set stays one when labels are corrected and articles come in.
 
     Raises:
-        NetralError: Nothing to read, no labelled sentence, a bad gold file, or the output exists.
+        NetralError: Nothing to read, no labelled sentence, a bad gold file, no earlier data set, or the output exists.
     """
     if STDIN in inputs:
         raise NetralError("-: prepare reads files, not standard input", "save the records as a .jsonl file")
@@ -68,7 +71,8 @@ def prepare(inputs: Sequence[str], out: Path, config: Config, *, overwrite: bool
     settings = config.model_dump(include={"labels", "task", "pairs", "text", "read", "prepare"})
     settings["prepare"].pop("gold")
     sources = [(p.name, file_digest(p)) for p in [*paths, *([gold_path] if gold_path and gold_path.is_file() else [])]]
-    wanted = fingerprint("prepare", settings, sources)
+    earlier = read_splits(keep_splits, config) if keep_splits else {}
+    wanted = fingerprint("prepare", [settings, earlier], sources)
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
@@ -81,7 +85,7 @@ def prepare(inputs: Sequence[str], out: Path, config: Config, *, overwrite: bool
             f"{', '.join(inputs)}: no sentence with a gold label{why}",
             "name the label file under `prepare.gold`, or give records a `sentence` and a `labels` field (see docs/tasks.md)",
         )
-    return _write(found, out, config, wanted, dict(sources))
+    return _write(found, out, config, wanted, dict(sources), earlier)
 
 
 def read_gold(path: Path, config: Config) -> dict[str, list[GoldSpan]]:
@@ -212,16 +216,14 @@ def join_gold(sentences: Sequence[Sentence], gold: Sequence[GoldSpan]) -> tuple[
     return out, [span for k, span in enumerate(gold) if k not in used]
 
 
-def _write(found: Collected, out: Path, config: Config, wanted: str, sources: dict[str, str]) -> dict[str, Any]:
+def _write(found: Collected, out: Path, config: Config, wanted: str, sources: dict[str, str], earlier: Mapping[str, str]) -> dict[str, Any]:
     gold = [[label for label in config.label_names if label in (s.gold or ())] for s in found.labelled]
-    groups = group_articles(_texts(found.labelled, config), [s.article_id for s in found.labelled], config.prepare.near_duplicate)
-    if config.prepare.splits:
-        splits = [_given_split(s, config.prepare.splits) for s in found.labelled]
-    else:
-        splits = _divided(found, groups, gold, config)
-        kept = [i for i, split in enumerate(splits) if split]
-        found.labelled, gold = [found.labelled[i] for i in kept], [gold[i] for i in kept]
-        groups, splits = [groups[i] for i in kept], [splits[i] for i in kept]
+    groups = group_articles(texts_of(found.labelled, config), [s.article_id for s in found.labelled], config.prepare.near_duplicate)
+    splits, near_held_out = divided(found.labelled, texts_of(found.labelled, config), groups, gold, config, earlier)
+    found.rejects += near_held_out
+    kept = [i for i, split in enumerate(splits) if split]
+    found.labelled, gold = [found.labelled[i] for i in kept], [gold[i] for i in kept]
+    groups, splits = [groups[i] for i in kept], [splits[i] for i in kept]
     run: dict[str, Any] = {
         "stage": "prepare",
         "fingerprint": wanted,
@@ -232,7 +234,8 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
             "unlabelled": len(found.unlabelled),
             "rejects": dict(sorted(Counter(r.reason for r in found.rejects).items())),
             "dropped": dict(sorted(found.dropped.items())),
-            "splits": {split: _split_counts(split, splits, found.labelled, gold, groups, config.label_names) for split in SPLITS},
+            **({"moved": moved(found.labelled, splits, earlier)} if earlier else {}),
+            "splits": {split: split_counts(split, splits, found.labelled, gold, groups, config.label_names) for split in SPLITS},
         },
         "libraries": libraries(),
     }
@@ -254,7 +257,7 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
             for reject in found.rejects:
                 writer.write(reject_row(reject))
         (folder / "README.md").write_text(CARD + (GIVEN_SPLITS if config.prepare.splits else GROUPED_SPLITS), encoding="utf-8")
-        pairs = closest_across(_texts(found.labelled, config), splits)
+        pairs = closest_across(texts_of(found.labelled, config), splits)
         write_json(folder / "leak_audit.json", _leak_audit(found.labelled, splits, pairs, config))
         pq.write_table(_nearest(found.labelled, splits, pairs), folder / SIMILARITY_FILE, compression="zstd")
         run["files"] = sorted(path.name for path in folder.iterdir())
@@ -262,64 +265,9 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
     return run
 
 
-def _texts(sentences: Sequence[Sentence], config: Config) -> list[str]:
-    """Return what near-duplicates are looked for in: the sentence, or both of a pair."""
-    return [f"{s.text} {s.meta[SECOND]}" if config.pairs else s.text for s in sentences]
-
-
 def _meta(sentence: Sentence, config: Config) -> str:
     meta = {key: value for key, value in sentence.meta.items() if not (config.pairs and key == SECOND)}
     return json.dumps(meta, ensure_ascii=False)
-
-
-def _divided(found: Collected, groups: Sequence[int], gold: Sequence[Sequence[str]], config: Config) -> list[str]:
-    """Divide groups over the splits by the configured shares.
-
-    What stands in files that only train counts for no share; where such a sentence is in one group with a held-out one it is rejected
-    (an empty string stands in its place).
-    """
-    pattern = config.prepare.train_only
-    train_only = [pattern is not None and fnmatchcase(Path(s.file).name, pattern) for s in found.labelled]
-    # Divided as if the other files were not there, so that what is measured stays the same whatever is trained on besides.
-    free = [i for i, only in enumerate(train_only) if not only]
-    texts = _texts([found.labelled[i] for i in free], config)
-    own = group_articles(texts, [found.labelled[i].article_id for i in free], config.prepare.near_duplicate)
-    fractions = {split: getattr(config.prepare, split) for split in SPLITS}
-    placed = partition(own, [gold[i] for i in free], fractions, config.prepare.seed)
-    splits = ["train"] * len(train_only)
-    held: dict[int, str] = {}
-    for i, group in zip(free, own, strict=True):
-        splits[i] = placed[group]
-        if splits[i] != "train":
-            held[groups[i]] = splits[i]
-    for i, sentence in enumerate(found.labelled):
-        if train_only[i] and groups[i] in held:
-            detail = f"may only train, but is close to a sentence of {held[groups[i]]}: {sentence.text[:120]}"
-            found.rejects.append(Reject(sentence.file, sentence.row, "near_held_out", detail, sentence.sentence_id))
-            splits[i] = ""
-    return splits
-
-
-def _given_split(sentence: Sentence, patterns: Mapping[Any, str]) -> str:
-    name = Path(sentence.file).name
-    found = [split for split, pattern in patterns.items() if fnmatchcase(name, pattern)]
-    if len(found) != 1:
-        what = "no pattern" if not found else f"the patterns of {' and '.join(found)}"
-        raise NetralError(f"{sentence.file}: {what} under prepare.splits fits its name", "write patterns that each file fits one of")
-    return str(found[0])
-
-
-def _split_counts(
-    split: str, splits: list[str], labelled: list[Sentence], gold: list[list[str]], groups: list[int], labels: list[str]
-) -> dict[str, Any]:
-    rows = [i for i, where in enumerate(splits) if where == split]
-    return {
-        "sentences": len(rows),
-        "articles": len({labelled[i].article_id for i in rows}),
-        "groups": len({groups[i] for i in rows}),
-        "no_label": sum(not gold[i] for i in rows),
-        **{label: sum(label in gold[i] for i in rows) for label in labels},
-    }
 
 
 def _nearest(labelled: list[Sentence], splits: list[str], pairs: list[tuple[float, int, int]]) -> pa.Table:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import DataCollatorWithPadding, EarlyStoppingCallback, TrainerCallback, set_seed
 
 from inference.batching import make_batches
@@ -30,7 +31,6 @@ from training.fitting.decision import choose_decision
 from training.fitting.encoder import encode, encoder_source, load_classifier, load_tokenizer, type_separator
 from training.fitting.folds import FoldScores, out_of_fold, write_scores
 from training.fitting.lexical import fit_lexical
-from training.fitting.losses import multilabel_loss
 from training.fitting.trainer import BaseTrainer, ProgressCallback, choose_precision, resume_point, training_arguments
 from training.release.card import write_card
 
@@ -253,8 +253,21 @@ class _LabelTrainer(BaseTrainer):
         if self._choices:
             loss = choice_loss(logits, targets, self._choices, weight, weights)
         else:
-            loss = multilabel_loss(logits, targets, weights, weight, self._settings.loss)
+            loss = multilabel_loss(logits, targets, weights, weight)
         return (loss, outputs) if return_outputs else loss
+
+
+def multilabel_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, pos_weight: torch.Tensor) -> torch.Tensor:
+    """Return the mean binary cross-entropy of labels that do not exclude each other, with hard or soft targets.
+
+    Args:
+        logits: Shape (sentences, labels).
+        targets: Probabilities that the labels hold, 0 or 1 where a person said so; the same shape.
+        weights: How much each sentence counts. They are not normalised: half the weight is half the gradient.
+        pos_weight: How much more the positive part of each label counts.
+    """
+    loss = binary_cross_entropy_with_logits(logits, targets, pos_weight=pos_weight, reduction="none")
+    return (loss.mean(dim=1) * weights).mean()
 
 
 def parameter_groups(model: Any, settings: TrainSettings) -> list[dict[str, Any]]:
