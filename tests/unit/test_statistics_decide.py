@@ -281,7 +281,7 @@ def test_different_labels_are_refused(tmp_path):
     with pytest.raises(NetralError, match="has the labels c, not a, b"):
         drift(read_side(one), read_side(other), SETTINGS)
     write_jsonl(tmp_path / "other.jsonl", [{"article_id": "x"}])
-    with pytest.raises(NetralError, match="no column sentence"):
+    with pytest.raises(NetralError, match=r"other\.jsonl:1: not a row of `netral label` \(sentence is missing\)"):
         read_side(tmp_path / "other.jsonl")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from inference.deciding import SCORE_DECIMALS
+from inference.outputs.read import output_rows, scores_of
 from inference.predictor import Predictor
 from netral.config import Config, DecisionSettings
 from netral.errors import NetralError
@@ -17,7 +18,6 @@ from training.fitting.decision import best_threshold, sentence_weights
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.evaluation import predict_split
 from training.statistics.goals import Goal, goals_by_label
-from training.statistics.output import output_rows
 from training.statistics.slices import SMALL
 
 _GRID = np.round(np.arange(0.01, 0.991, 0.01), 2)
@@ -262,10 +262,9 @@ def decide(
 
 
 def _crawl_scores(crawl: Path, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    rows = [row["scores"] for row in output_rows(crawl, ("scores",))]
-    if not rows or not set(labels) <= set(rows[0]):
-        raise NetralError(f"{crawl}: holds no scores for {', '.join(labels)}", "label the crawl with this model")
-    scores = np.array([[row[label] for label in labels] for row in rows])
+    scores = np.array([scores_of(where, row, labels) for where, row in output_rows(crawl, ("scores",))])
+    if not len(scores):
+        raise NetralError(f"{crawl}: holds no sentence", "name an output of `netral label`")
     return scores, np.ones(len(scores))
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from inference.outputs.read import output_rows, scores_of
 from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_file
 from netral.io.writers import JsonlWriter
 from netral.model_folder import open_model_folder
 from training.statistics.decide import in_bands, logit
-from training.statistics.output import output_rows
 
 
 def review(out: Path, model: Path, queue: Path, *, limit: int | None = None, overwrite: bool = False) -> dict[str, Any]:
@@ -30,11 +30,9 @@ def review(out: Path, model: Path, queue: Path, *, limit: int | None = None, ove
     labels = list(decision.review)
     edges = logit(np.array([decision.thresholds[label] for label in labels]))
     found, others, count = [], 0, 0
-    for count, row in enumerate(output_rows(out), 1):
-        if not set(labels) <= set(row["scores"]):
-            raise NetralError(f"{out}: row {count} has no score for {', '.join(labels)}", "label the crawl with this model")
+    for count, (where, row) in enumerate(output_rows(out, ("scores",), also=None), 1):
+        scores = np.array(scores_of(where, row, labels))
         others += row.get("model") != folder.fingerprint
-        scores = np.array([row["scores"][label] for label in labels])
         inside = in_bands(scores, decision.review, labels)
         if inside.any():
             nearness = float(np.abs(logit(scores) - edges)[inside].min())
