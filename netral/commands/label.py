@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netral.commands.common import ConfigFile, Inputs, Log, Overrides, Overwrite, app, choose_log, closing
+from netral.commands.common import ConfigFile, Inputs, Log, OutLines, Overrides, Overwrite, Rejects, app, choose_log, closing
 from netral.errors import NetralError
 from netral.progress import say
 
@@ -53,7 +53,7 @@ def label(
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps scores for later runs of the same model.")] = None,
     workers: Annotated[str, typer.Option(help="For a folder: number of processes; auto: the cores that may be used.")] = "auto",
     shard: Annotated[str | None, typer.Option(help="For a folder: do only every n-th shard, as i/n, in one of n jobs.")] = None,
-    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    rejects: Rejects = None,
     max_rejects: Annotated[int | None, typer.Option(min=0, help="Exit with 3 if more rows were rejected; all is written still.")] = None,
     engine: Annotated[str, typer.Option(help="local, or ray: a folder by a Ray cluster; inputs and DIR/ may be s3:// or gs://.")] = "local",
     address: Annotated[str | None, typer.Option(help="For --engine ray: the cluster, for example auto; default: this machine.")] = None,
@@ -130,9 +130,9 @@ def _workers(text: str) -> int | None:
 @app.command()
 def split(
     inputs: Inputs,
-    out: Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")],
+    out: OutLines,
     dropped: Annotated[str | None, typer.Option(help="File for what cleaning dropped, with the rule's name.")] = None,
-    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    rejects: Rejects = None,
     log: Log = "auto",
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -155,8 +155,8 @@ def split(
 @app.command()
 def cite(
     inputs: Inputs,
-    out: Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")],
-    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    out: OutLines,
+    rejects: Rejects = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
@@ -178,8 +178,8 @@ def cite(
 @app.command()
 def dedup(
     inputs: Inputs,
-    out: Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")],
-    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    out: OutLines,
+    rejects: Rejects = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
