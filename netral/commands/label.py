@@ -1,5 +1,6 @@
 """Commands that work on crawls: label and export, split, cite, dedup, verify."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,11 +97,23 @@ def label(
         if level == "article":
             with_label = ", ".join(f"{n} {name}" for name, n in counts["article_labels"].items()) or "none"
             say(f"label: {counts['article_rows']} articles; with a label: {with_label}")
+        if review := counts.get("review"):
+            say(_review_line(review, out, model, level))
     closing("label", out, found, f"{out}rejects.jsonl" if engine == "ray" else sidecars(out, rejects)[0])
     rejected = sum(found["counts"]["rejects"].values())
     if max_rejects is not None and rejected > max_rejects:
         say(f"label: {rejected} rejects, more than --max-rejects {max_rejects}", level="error")
         raise typer.Exit(3)
+
+
+def _review_line(review: dict[str, Any], out: str, model: Path | None, level: str) -> str:
+    """Say how many sentences lie in the model's review bands, and how to get them."""
+    labels = ", ".join(f"{n} {name}" for name, n in review["labels"].items())
+    line = f"label: {review['sentences']} sentences lie in the review bands: {labels}"
+    if not review["sentences"] or level != "sentence":
+        return line
+    command = ["netral", "review", "OUT" if out == "-" else out, "--model", str(model or "MODEL"), "--out", "queue.jsonl"]
+    return f"{line}; next: {shlex.join(command)}"
 
 
 def _on_ray(engine: str, out: str, address: str | None, others: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from datasets import Dataset
 from scipy.stats import ks_2samp
 from support import read_jsonl, write_jsonl
 
+from inference.deciding import in_bands
 from netral.config import EvaluateSettings, load_config
 from netral.errors import NetralError
 from netral.labels import LABELS as GOLD_LABELS
@@ -18,7 +19,7 @@ from netral.model_folder import Calibration, Decision, open_model_folder
 from training.data.dataset import LabelledSentences
 from training.fitting.decision import sentence_weights
 from training.fitting.folds import FoldScores, write_scores
-from training.statistics.decide import HeldOut, choose_threshold, decide, expected, held_out, in_bands, promise, review_bands
+from training.statistics.decide import HeldOut, choose_threshold, decide, expected, held_out, promise, review_bands
 from training.statistics.drift import drift, population_stability_index, read_side
 from training.statistics.goals import Goal, goals_by_label, parse_goal
 from training.statistics.review import review

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from inference.deciding import SCORE_DECIMALS
+from inference.deciding import SCORE_DECIMALS, in_bands
 from inference.outputs.read import output_rows, scores_of
 from inference.predictor import Predictor
 from netral.config import Config, DecisionSettings
@@ -189,12 +189,6 @@ def _inward(value: float, up: bool) -> float:
     """Round to the decimals of scores, towards the threshold, so that the band takes in no more than was counted."""
     scale = 10**SCORE_DECIMALS
     return float((np.ceil(value * scale - 1e-6) if up else np.floor(value * scale + 1e-6)) / scale)
-
-
-def in_bands(scores: np.ndarray, bands: dict[str, tuple[float, float]], labels: Sequence[str]) -> np.ndarray:
-    """Return which scores lie in their label's band, of the shape of ``scores``."""
-    edges = np.array([bands.get(label, (2.0, -1.0)) for label in labels])
-    return np.asarray((scores >= edges[:, 0]) & (scores <= edges[:, 1]))
 
 
 def decide(
