@@ -9,7 +9,7 @@ from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_file
 from netral.io.writers import JsonlWriter
 from netral.model_folder import open_model_folder
-from training.statistics.decide import logit
+from training.statistics.bands import logit
 
 
 def review(out: Path, model: Path, queue: Path, *, limit: int | None = None, overwrite: bool = False) -> dict[str, Any]:
