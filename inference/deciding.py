@@ -1,5 +1,6 @@
 """From logits to scores and labels, as a model folder's decision.json says: each label alone, or the likeliest of a choice."""
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +37,21 @@ class Decider(Protocol):
 def make_decider(decision: Decision) -> Decider:
     """Return the arithmetic that a decision asks for."""
     return ChoiceDecider(decision) if decision.choices else LabelDecider(decision)
+
+
+def doubtful(scores: Mapping[str, float], bands: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Return the labels whose score lies in their review band, its ends included.
+
+    >>> doubtful({"a": 0.4, "b": 0.7, "c": 0.5}, {"a": (0.4, 0.6), "b": (0.4, 0.6)})
+    ['a']
+    """
+    return [label for label, (low, high) in bands.items() if low <= scores[label] <= high]
+
+
+def in_bands(scores: np.ndarray, bands: Mapping[str, tuple[float, float]], labels: Sequence[str]) -> np.ndarray:
+    """Return which of many scores, shape (sentences, labels), lie in their label's band; the same rule as for one sentence."""
+    edges = np.array([bands.get(label, (2.0, -1.0)) for label in labels])
+    return np.asarray((scores >= edges[:, 0]) & (scores <= edges[:, 1]))
 
 
 def _sigmoid(calibrated: np.ndarray) -> np.ndarray:

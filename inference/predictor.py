@@ -153,6 +153,11 @@ class Predictor:
         return self.folder.labels
 
     @property
+    def review(self) -> dict[str, tuple[float, float]]:
+        """The scores of each label between which a person should look; empty for a model without review bands."""
+        return self.folder.decision.review
+
+    @property
     def pairs(self) -> bool:
         """Whether the model reads pairs: everything asked of it is then a tuple of two sentences."""
         return self.folder.serving.pairs

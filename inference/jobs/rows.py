@@ -2,11 +2,12 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from inference.deciding import doubtful
 from inference.jobs.citing import cited_alone, names_a_regulation, with_citations
 from inference.predictor import Predictor
 from inference.tokenise import Text
@@ -38,6 +39,8 @@ class Tally:
     read: ReadReport = field(default_factory=ReadReport)
     article_rows: int = 0
     article_labels: Counter[str] = field(default_factory=Counter)
+    in_review: int = 0
+    review: dict[str, int] = field(default_factory=dict)
     citations: int = 0
     label_alone: int = 0
     citation_alone: int = 0
@@ -52,6 +55,12 @@ class Tally:
         self.citation_alone += cites
         if len(self.disagreements) < LISTED:
             self.disagreements.append(f"{sentence.sentence_id}: {'label' if labelled else 'citation'} alone: {sentence.text[:200]}")
+
+    def doubt(self, labels: Sequence[str]) -> None:
+        """Count a sentence that lies in the review bands of some labels."""
+        self.in_review += bool(labels)
+        for label in labels:
+            self.review[label] += 1
 
     def cited(self) -> dict[str, Any]:
         """Return what the summary says of citations."""
@@ -74,12 +83,17 @@ class Tally:
             "rejects": dict(sorted(self.rejects.items())),
             "dropped_by_cleaning": dict(sorted(self.dropped.items())),
             **self._rolled_up(),
+            **self._doubted(),
             **self.read.counts(),
         }
 
     def _rolled_up(self) -> dict[str, Any]:
         """Return what only a job with `--level article` counts."""
         return {"article_rows": self.article_rows, "article_labels": dict(sorted(self.article_labels.items()))} if self.article_rows else {}
+
+    def _doubted(self) -> dict[str, Any]:
+        """Return what only a job of a model with review bands counts."""
+        return {"review": {"sentences": self.in_review, "labels": dict(sorted(self.review.items()))}} if self.review else {}
 
     def stage_seconds(self) -> dict[str, float]:
         """Return the time of each stage as it stands in summaries and markers."""
@@ -157,6 +171,8 @@ def to_labels(items: Iterable[Item], predictor: Predictor, tally: Tally) -> Iter
     ``items`` is read in the predictor's own thread, so that cleaning and splitting go on while a window is computed.
     """
     pending: deque[Item] = deque()
+    # A label with a band is listed even if no sentence lies in it.
+    tally.review = {**dict.fromkeys(predictor.review, 0), **tally.review}
 
     def texts() -> Iterator[Text]:
         for item in map(_whole_pair, items) if predictor.pairs else items:
@@ -187,6 +203,7 @@ def to_labels(items: Iterable[Item], predictor: Predictor, tally: Tally) -> Iter
         tally.sentences += 1
         tally.truncated += answer.truncated
         tally.labels.update(answer.labels)
+        tally.doubt(doubtful(answer.scores, predictor.review))
         if REGULATION in predictor.labels:
             tally.compare(sentence, REGULATION in answer.labels)
         tally.citations += len(sentence.citations)

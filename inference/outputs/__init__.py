@@ -1,1 +1,1 @@
-"""Reads what jobs wrote: verify, stats."""
+"""Reads what jobs wrote: the rows, verify, stats."""

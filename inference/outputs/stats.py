@@ -10,26 +10,23 @@ from statistics import NormalDist
 from typing import Any
 from urllib.parse import urlsplit
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from inference.outputs.read import NEXT, not_a_row, output_rows
 from netral.citations.dates import article_date
 from netral.errors import NetralError
 from netral.io.columns import ALIASES
 from netral.io.ids import HashSet
 from netral.io.paths import replacing_file
-from netral.io.streams import read_lines
 
 UNKNOWN = "(unknown)"
 # With fewer articles the interval around a share of one half is wider than 0.34 (Wilson, 95 %): too wide to rank anything by.
 SMALL = 30
 # Memory grows with the groups alone. A field with more values is an id or an address, no group.
 MAX_GROUPS = 10_000
-_MAX_LINE = 100_000_000
 _DATES = {"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m", "year": "%Y"}
 _REGION = ("region", "wilayah", "daerah", "provinsi", "province")
-_COLUMNS = ("article_id", "labels", "scores", "sentences", "counts", "model", "meta", "provenance")
-_NEXT = "pass what `netral label --out` wrote (docs/output.md)"
+_COLUMNS = ("labels", "article_id", "model", "meta", "provenance")
+# Sentences have scores; articles the counts of their sentences.
+_LEVEL_COLUMNS = ("scores", "sentences", "counts")
 _HEADER = (
     *("by", "group", "label", "articles", "articles_with_label", "article_share", "low", "high"),
     *("sentences", "sentences_with_label", "sentence_share", "small"),
@@ -77,7 +74,7 @@ class _Article:
     url: str | None
     meta: dict[str, Any]
     sentences: int
-    counts: Counter[str]
+    counts: dict[str, int]
     model: str
 
 
@@ -105,7 +102,7 @@ def count(outputs: Sequence[str], by: Sequence[str], confidence: float = 0.95) -
                 if len(found) > MAX_GROUPS:
                     raise NetralError(f"--by {name}: more than {MAX_GROUPS} groups", "choose a field with fewer values")
     if labels is None:
-        raise NetralError(f"{', '.join(outputs)}: no labelled sentence", _NEXT)
+        raise NetralError(f"{', '.join(outputs)}: no labelled sentence", NEXT)
     return Stats(labels, {name: _ordered(name, found) for name, found in groups.items()}, sorted(models), repeated)
 
 
@@ -219,10 +216,15 @@ def table(stats: Stats, by: str, limit: int = 30) -> list[list[str]]:
 def _articles(output: str) -> Iterator[_Article]:
     """Yield the articles of an output; sentence rows that follow each other with one file and article id are an article."""
     article: _Article | None = None
-    for row in _rows(output):
+    for where, record in output_rows(output, _COLUMNS, _LEVEL_COLUMNS, articles=True):
+        try:
+            row = _row(record)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise not_a_row(where, f"{error.args[0]} is missing" if isinstance(error, KeyError) else error) from None
         if article is not None and (article.file, article.id) == (row.file, row.id):
             article.sentences += row.sentences
-            article.counts.update(row.counts)
+            for label, n in row.counts.items():
+                article.counts[label] = article.counts.get(label, 0) + n
             continue
         if article is not None:
             yield article
@@ -231,55 +233,17 @@ def _articles(output: str) -> Iterator[_Article]:
         yield article
 
 
-def _rows(output: str) -> Iterator[_Article]:
-    """Yield each row as an article, or as a part of one."""
-    path = Path(output)
-    if not path.exists():
-        raise NetralError(f"{output}: no such output", _NEXT)
-    for part in sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]:
-        for number, record in _parquet(part) if part.suffix == ".parquet" else _jsonl(part):
-            try:
-                yield _row(record)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                detail = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
-                raise NetralError(f"{part}:{number}: not a row of `netral label` ({detail})", _NEXT) from None
-
-
 def _row(record: dict[str, Any]) -> _Article:
+    """Return a row as an article, or as a part of one."""
     labels, source = record["labels"], record["provenance"] or {}
-    meta = record["meta"] if isinstance(record["meta"], dict) else json.loads(record["meta"])
     # A row of an article counts its sentences, any other is a sentence.
-    counts = record["counts"] if "counts" in record else {label: int(label in labels) for label in record["scores"]}
+    counts = record["counts"] if "counts" in record else {label: label in labels for label in record["scores"]}
     return _Article(
         id=record["article_id"],
         file=source.get("file") or "",
         url=source.get("url"),
-        meta=meta,
+        meta=record["meta"],
         sentences=record.get("sentences", 1),
-        counts=Counter({label: int(n) for label, n in counts.items()}),
+        counts={label: int(n) for label, n in counts.items()},
         model=record["model"],
     )
-
-
-def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        file = pq.ParquetFile(path)
-        columns = [name for name in _COLUMNS if name in file.schema_arrow.names]
-        number = 0
-        for batch in file.iter_batches(batch_size=4096, columns=columns):
-            for record in batch.to_pylist():
-                number += 1
-                yield number, record
-    except (pa.ArrowException, OSError) as error:
-        raise NetralError(f"{path}: cannot be read as Parquet ({error})", _NEXT) from None
-
-
-def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for line in read_lines(path, _MAX_LINE):
-        try:
-            record = None if line.reason else json.loads(line.data)
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict):
-            raise NetralError(f"{path}:{line.row}: not a row of `netral label` ({line.reason or 'no JSON object'})", _NEXT)
-        yield line.row, record

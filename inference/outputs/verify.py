@@ -1,15 +1,13 @@
 """Proves that every labelled row still stands in its source: `netral verify`."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from inference.jobs.job import is_folder, sidecars
+from inference.jobs.job import sidecars
+from inference.outputs.read import output_rows
 from netral.config import ReadSettings
 from netral.errors import NetralError
 from netral.io.paths import STDIN, require_extra
@@ -17,7 +15,6 @@ from netral.io.readers import Row, given_provenance, read_file
 from netral.progress import Progress
 from netral.records import Article, Provenance, Reject, Sentence
 
-_PARQUET_ROWS = 4096
 _COLUMNS = ("sentence_id", "start", "end", "sentence", "provenance")
 
 
@@ -56,11 +53,13 @@ def verify(out: str, read: ReadSettings | None = None, source: Path | None = Non
         NetralError: The output is missing or no output of netral.
     """
     sources = Sources(read or recorded_settings(out), source)
-    count = 0
+    count, given, wanted = 0, None, None
     with Progress("verify", "rows") as progress:
-        for count, row in enumerate(output_rows(out, _COLUMNS), 1):
+        for count, (_, row) in enumerate(output_rows(out, _COLUMNS), 1):
             progress.advance(1)
-            wanted = given_provenance(row)
+            # The sentences of an article share one; checking it costs as much as reading the row.
+            if row["provenance"] != given:
+                given, wanted = row["provenance"], given_provenance(row)
             if wanted is None:
                 yield Mismatch(count, str(row["sentence_id"]), "", 0, "no_provenance")
                 continue
@@ -133,41 +132,3 @@ def _find(file: str, source: Path | None) -> Path | None:
     parts = path.parts[1:] if path.is_absolute() else path.parts
     tries = [path] if source is None else [source.joinpath(*parts[i:]) for i in range(len(parts))]
     return next((each for each in tries if each.is_file()), None)
-
-
-def output_rows(out: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the rows of an output in order, parts of a folder one after the other; of Parquet only ``columns``, if they are named.
-
-    Raises:
-        NetralError: The output is missing or no output of netral.
-    """
-    path = Path(out)
-    if not path.exists():
-        raise NetralError(f"{out}: no such output", "name what --out of `netral label` named")
-    try:
-        for part in sorted(path.glob("part-*.parquet")) if is_folder(out) else [path]:
-            for row in _parquet_rows(part, columns) if part.suffix == ".parquet" else map(json.loads, part.open(encoding="utf-8")):
-                if "strongest" in row:
-                    raise _of_articles(out)
-                if not all(name in row for name in _COLUMNS):
-                    raise ValueError(f"a row lacks one of {', '.join(_COLUMNS)}")
-                if not (isinstance(row["start"], int) and isinstance(row["end"], int)):
-                    raise ValueError("offsets that are no whole numbers")
-                yield row
-    except (ValueError, TypeError, pa.ArrowException) as error:
-        raise NetralError(f"{out}: not an output of netral label or split of this version ({error})", "label the crawl again") from None
-
-
-def _of_articles(path: Path | str) -> NetralError:
-    return NetralError(f"{path}: holds articles, and sentences are needed", "label with --level sentence")
-
-
-def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-    file = pq.ParquetFile(path)
-    if "strongest" in file.schema_arrow.names:
-        raise _of_articles(path)
-    missing = set(_COLUMNS) - set(file.schema_arrow.names)
-    if missing:
-        raise ValueError(f"no column {', '.join(sorted(missing))}")
-    for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=list(columns) if columns else None):
-        yield from batch.to_pylist()

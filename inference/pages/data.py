@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inference.outputs.verify import Sources, output_rows, recorded_settings, slice_problem
+from inference.outputs.read import NEXT, output_rows
+from inference.outputs.verify import Sources, recorded_settings, slice_problem
 from netral.citations.dates import article_date
 from netral.config import ReadSettings, TextSettings
 from netral.errors import NetralError
@@ -27,6 +28,8 @@ _WORD = re.compile(r"\w+")
 _CLOSED = tuple('.!?…"”’')
 # What the tooltip of a citation shows; the id and the surface stand beside it.
 _CITED = ("type", "number", "year", "pasal", "ayat", "huruf", "angka", "issuer", "about", "known")
+# What `netral split` writes too; the columns of the model are shown where there are any.
+_NEEDED = ("article_id", "sentence_id", "start", "end", "sentence", "provenance")
 
 
 class CitationRow(BaseModel):
@@ -173,24 +176,13 @@ def read_articles(
 
 def labelled_rows(out: str) -> Iterator[LabelledRow]:
     """Yield the rows of an output, checked; half surrogates, which no page could hold, become U+FFFD."""
-    for number, row in enumerate(output_rows(out), 1):
+    for where, row in output_rows(out, _NEEDED, tuple(LabelledRow.model_fields)):
         try:
-            if isinstance(row.get("meta"), str):
-                row["meta"] = _parse_meta(row["meta"])
             yield _checked(row)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise NetralError(
-                f"{out}:{number}: {where}: {first['msg']}", "pass an output of `netral label`; label the crawl again"
-            ) from None
-
-
-def _parse_meta(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text  # the check names the row
+            field = ".".join(map(str, first["loc"]))
+            raise NetralError(f"{where}: {field}: {first['msg']}", NEXT) from None
 
 
 def _checked(row: dict[str, Any]) -> LabelledRow:

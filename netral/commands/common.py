@@ -20,6 +20,8 @@ Inputs = Annotated[
         help="Files, folders, globs: .txt, .jsonl, .csv, .tsv, .html (also .gz, .zst, .xz), .parquet, .warc(.gz); - reads JSONL from stdin."
     ),
 ]
+OutLines = Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")]
+Rejects = Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")]
 ConfigFile = Annotated[Path | None, typer.Option("-c", "--config", help="YAML file, for example configs/recipes/mini.yaml.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override one setting: --set train.epochs=3. May be repeated.")]
 Log = Annotated[str, typer.Option(help="auto: for people; json: one JSON object a line on standard error.")]

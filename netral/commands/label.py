@@ -1,11 +1,12 @@
 """Commands that work on crawls: label and export, split, cite, dedup, verify."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from netral.commands.common import ConfigFile, Inputs, Log, Overrides, Overwrite, app, choose_log, closing
+from netral.commands.common import ConfigFile, Inputs, Log, OutLines, Overrides, Overwrite, Rejects, app, choose_log, closing
 from netral.errors import NetralError
 from netral.progress import say
 
@@ -53,7 +54,7 @@ def label(
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps scores for later runs of the same model.")] = None,
     workers: Annotated[str, typer.Option(help="For a folder: number of processes; auto: the cores that may be used.")] = "auto",
     shard: Annotated[str | None, typer.Option(help="For a folder: do only every n-th shard, as i/n, in one of n jobs.")] = None,
-    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    rejects: Rejects = None,
     max_rejects: Annotated[int | None, typer.Option(min=0, help="Exit with 3 if more rows were rejected; all is written still.")] = None,
     engine: Annotated[str, typer.Option(help="local, or ray: a folder by a Ray cluster; inputs and DIR/ may be s3:// or gs://.")] = "local",
     address: Annotated[str | None, typer.Option(help="For --engine ray: the cluster, for example auto; default: this machine.")] = None,
@@ -96,11 +97,23 @@ def label(
         if level == "article":
             with_label = ", ".join(f"{n} {name}" for name, n in counts["article_labels"].items()) or "none"
             say(f"label: {counts['article_rows']} articles; with a label: {with_label}")
+        if review := counts.get("review"):
+            say(_review_line(review, out, model, level))
     closing("label", out, found, f"{out}rejects.jsonl" if engine == "ray" else sidecars(out, rejects)[0])
     rejected = sum(found["counts"]["rejects"].values())
     if max_rejects is not None and rejected > max_rejects:
         say(f"label: {rejected} rejects, more than --max-rejects {max_rejects}", level="error")
         raise typer.Exit(3)
+
+
+def _review_line(review: dict[str, Any], out: str, model: Path | None, level: str) -> str:
+    """Say how many sentences lie in the model's review bands, and how to get them."""
+    labels = ", ".join(f"{n} {name}" for name, n in review["labels"].items())
+    line = f"label: {review['sentences']} sentences lie in the review bands: {labels}"
+    if not review["sentences"] or level != "sentence":
+        return line
+    command = ["netral", "review", "OUT" if out == "-" else out, "--model", str(model or "MODEL"), "--out", "queue.jsonl"]
+    return f"{line}; next: {shlex.join(command)}"
 
 
 def _on_ray(engine: str, out: str, address: str | None, others: dict[str, Any]) -> bool:
@@ -130,9 +143,9 @@ def _workers(text: str) -> int | None:
 @app.command()
 def split(
     inputs: Inputs,
-    out: Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")],
+    out: OutLines,
     dropped: Annotated[str | None, typer.Option(help="File for what cleaning dropped, with the rule's name.")] = None,
-    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    rejects: Rejects = None,
     log: Log = "auto",
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -155,8 +168,8 @@ def split(
 @app.command()
 def cite(
     inputs: Inputs,
-    out: Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")],
-    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    out: OutLines,
+    rejects: Rejects = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
@@ -178,8 +191,8 @@ def cite(
 @app.command()
 def dedup(
     inputs: Inputs,
-    out: Annotated[str, typer.Option(help="OUT.jsonl, or - for standard output.")],
-    rejects: Annotated[str | None, typer.Option(help="File for rejected rows; default: beside the output.")] = None,
+    out: OutLines,
+    rejects: Rejects = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,

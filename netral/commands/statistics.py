@@ -79,6 +79,12 @@ def decide(
         bands = ", ".join(f"{label} {low:g} to {high:g}" for label, (low, high) in review["bands"].items()) or "none"
         caught = "" if review["errors_among_them"] is None else f", {review['errors_among_them']:.0%} of the wrong labels among them"
         say(f"decide: review bands: {bands}: {review['to_review_per_day']:g} of {review['per_day']:g} sentences a day{caught}")
+        for label, each in review["no_band"].items():
+            say(
+                f"decide: {label}: no review band: the {each['tied_per_day']:g} sentences a day nearest to a threshold are equally near, "
+                f"too many for {each['goal']}; let people see more of them, or count in a crawl with --crawl",
+                level="warning",
+            )
     if dry_run:
         say(f"decide: {model} is as it was")
         return

@@ -6,9 +6,8 @@ import lzma
 import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import pyarrow
 
@@ -22,8 +21,7 @@ _SKIP_LIMIT = 1 << 30
 _DECODE_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a file, or the reason why there is none."""
 
     row: int

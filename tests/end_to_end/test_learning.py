@@ -16,6 +16,7 @@ from training.data.dataset import load_split
 from training.fitting import distill as distilling
 from training.fitting import fit, pretrain
 from training.fitting.encoder import load_classifier, load_masked_lm, load_tokenizer
+from training.fitting.folds import same_training
 
 
 class Killed(Exception):
@@ -246,6 +247,8 @@ def test_out_of_fold_scores_decide_and_a_kill_costs_one_fold(tmp_path, small_dat
     assert run["decision"]["chosen_on"]["sentences"] == len(everything)
     # The model itself is the one that is trained without folds.
     assert (out / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
+    assert same_training(tmp_path / "model.out-of-fold.parquet", out)
+    assert not same_training(tmp_path / "model.out-of-fold.parquet", tiny_model)
     scores = pq.read_table(tmp_path / "model.out-of-fold.parquet").to_pylist()
     assert {row["sentence_id"] for row in scores} == everything
     assert all(0 <= row["scores"]["warning"] <= 1 for row in scores)

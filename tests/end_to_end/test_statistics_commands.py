@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support import read_jsonl
+from support import read_jsonl, write_jsonl
 from typer.testing import CliRunner
 
 from inference import Predictor
@@ -147,6 +147,21 @@ def test_decide_writes_what_every_backend_reads_and_is_repeatable(decided, model
     assert netral("decide", decided, "--goal", "f1", "--data", small_data, "--dry-run", *QUICK).exit_code == 0
     assert (decided / "decision.json").read_bytes() == written
     assert "no --goal" in str(netral("decide", decided).exception)
+
+
+def test_decide_says_which_labels_get_no_band(decided, small_data, tmp_path):
+    """In this crawl every sentence has the same score for `warning`, and each its own for the others."""
+    labels = open_model_folder(decided).labels
+    rows = [{"scores": dict.fromkeys(labels, round(i / 1000, 3)) | {"warning": 0.2}} for i in range(1000)]
+    crawl = write_jsonl(tmp_path / "out.jsonl", rows)
+    goals = [part for label in labels for part in ("--goal", f"{label}:review=50/day")]
+    args = ("decide", decided, *goals, "--per-day", 1000, "--crawl", crawl, "--data", small_data, "--dry-run", *QUICK)
+    found = netral(*args)
+    assert found.exit_code == 0, found.output
+    lines = [line for line in found.output.splitlines() if "no review band" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("decide: warning: no review band: the 1000 sentences a day nearest to a threshold are equally near")
+    assert "review=50/day" in lines[0]
 
 
 def test_a_label_run_gives_its_review_queue_and_its_drift(tmp_path, decided, small_articles, small_data):

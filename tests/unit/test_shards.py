@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -264,6 +265,7 @@ class HalfBroken:
 
     labels = ("warning",)
     pairs = False
+    review: ClassVar = {}
 
     def attempt(self, sentences):
         return [Failure("backend_failed", "boom") if "!" in text else Prediction(("warning",), {"warning": 1.0}) for text in sentences]

@@ -1,6 +1,7 @@
 """Goals, review bands and drift, on scores whose right answers are known."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from datasets import Dataset
 from scipy.stats import ks_2samp
 from support import read_jsonl, write_jsonl
 
+from inference.deciding import in_bands
 from netral.config import EvaluateSettings, load_config
 from netral.errors import NetralError
 from netral.labels import LABELS as GOLD_LABELS
@@ -18,7 +20,8 @@ from netral.model_folder import Calibration, Decision, open_model_folder
 from training.data.dataset import LabelledSentences
 from training.fitting.decision import sentence_weights
 from training.fitting.folds import FoldScores, write_scores
-from training.statistics.decide import HeldOut, choose_threshold, decide, expected, held_out, in_bands, promise, review_bands
+from training.statistics.bands import review_bands
+from training.statistics.decide import HeldOut, choose_threshold, decide, expected, held_out, promise
 from training.statistics.drift import drift, population_stability_index, read_side
 from training.statistics.goals import Goal, goals_by_label, parse_goal
 from training.statistics.review import review
@@ -118,18 +121,33 @@ def test_review_bands_hold_the_budget_and_lie_around_the_thresholds():
     rng = np.random.default_rng(1)
     scores = np.round(rng.random((2000, 2)), 3)
     goals, thresholds = dict.fromkeys(LABELS, Goal("review", 200.0)), {"a": 0.5, "b": 0.9}
-    bands = review_bands(goals, thresholds, LABELS, scores, np.ones(2000), 2000)
+    bands, ties = review_bands(goals, thresholds, LABELS, scores, np.ones(2000), 2000)
+    assert ties == {}
     seen = in_bands(scores, bands, LABELS).any(axis=1).sum()
     assert 180 <= seen <= 200
     assert all(bands[label][0] < thresholds[label] < bands[label][1] for label in LABELS)
     # The same distance in logits on either side, for both.
     distances = [abs(np.log(p / (1 - p)) - np.log(t / (1 - t))) for label, t in thresholds.items() for p in bands[label]]
     assert distances == pytest.approx([distances[0]] * 4, abs=0.02)
-    everything = review_bands(goals, thresholds, LABELS, scores, np.ones(2000), 100)
+    everything, _ = review_bands(goals, thresholds, LABELS, scores, np.ones(2000), 100)
     assert in_bands(scores, everything, LABELS).any(axis=1).mean() == 1
-    own = review_bands({"a": Goal("review", 20.0, "a")}, thresholds, LABELS, scores, np.ones(2000), 2000)
+    own, _ = review_bands({"a": Goal("review", 20.0, "a")}, thresholds, LABELS, scores, np.ones(2000), 2000)
     assert list(own) == ["a"]
     assert in_bands(scores, own, LABELS).any(axis=1).sum() <= 20
+
+
+def test_equal_scores_that_exceed_the_budget_give_no_band():
+    """30 of 100 sentences have exactly the score 0.5 of label a, the others are far off; label b has its budget to itself."""
+    scores = np.column_stack([np.where(np.arange(100) < 30, 0.5, 0.1), np.linspace(0, 0.99, 100).round(3)])
+    goals = {"a": Goal("review", 299.0, "a"), "b": Goal("review", 50.0, "b")}
+    bands, ties = review_bands(goals, {"a": 0.5, "b": 0.5}, LABELS, scores, np.ones(100), 1000)
+    assert ties == {"a": pytest.approx(300)}
+    assert list(bands) == ["b"]
+    bands, ties = review_bands(goals | {"a": Goal("review", 300.0, "a")}, {"a": 0.5, "b": 0.5}, LABELS, scores, np.ones(100), 1000)
+    assert (bands["a"], ties) == ((0.5, 0.5), {})
+    # Under one goal neither label gets a band: its first sentences would be all of these.
+    shared = dict.fromkeys(LABELS, Goal("review", 299.0))
+    assert review_bands(shared, {"a": 0.5, "b": 0.995}, LABELS, scores, np.ones(100), 1000) == ({}, {"a": 300.0, "b": 300.0})
 
 
 def test_out_of_fold_scores_are_those_of_the_encoder_and_the_words(tmp_path, tiny_model):
@@ -145,7 +163,9 @@ def test_out_of_fold_scores_are_those_of_the_encoder_and_the_words(tmp_path, tin
     }
     logits, words = np.repeat([[-2.0], [0.0], [2.0]], 4, axis=1), np.repeat([[4.0], [1.0], [-8.0]], 4, axis=1)
     scores = FoldScores(LabelledSentences(Dataset.from_dict(columns), model.labels), logits, words, (0, 1, 2))
-    write_scores(tmp_path / "model.out-of-fold.parquet", scores, decision)
+    write_scores(tmp_path / "model.out-of-fold.parquet", scores, decision, "0123")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "run.json").write_text('{"fingerprint": "0123"}')
     found = held_out(replace(model, path=tmp_path / "model", decision=decision), None, load_config(None))
     # Shares of the words 1, 0.25 and -2 beside the logits -2, 0 and 2.
     assert found.scores[:, 1] == pytest.approx([1 / (1 + np.exp(-(2 * z - 0.5))) for z in (-1.0, 0.25, 0.0)], abs=5e-4)
@@ -154,9 +174,32 @@ def test_out_of_fold_scores_are_those_of_the_encoder_and_the_words(tmp_path, tin
 
 def test_out_of_fold_scores_of_another_label_set_are_refused(tmp_path, tiny_model):
     rows = [{"article_id": "x", "group": 1, "fold": 0, "labels": [], "scores": {"other": 0.5}}]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "model.out-of-fold.parquet")
+    table = pa.Table.from_pylist(rows).replace_schema_metadata({"netral_training": "0123"})
+    pq.write_table(table, tmp_path / "model.out-of-fold.parquet")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "run.json").write_text('{"fingerprint": "0123"}')
     with pytest.raises(NetralError, match="not the out-of-fold scores of this model"):
         held_out(replace(open_model_folder(tiny_model), path=tmp_path / "model"), None, load_config(None))
+
+
+@pytest.mark.parametrize("metadata", [{"netral_training": "of another training"}, {}, None])
+def test_out_of_fold_scores_of_another_training_are_left_out(tmp_path, tiny_model, small_data, capsys, metadata):
+    """The tiny model was trained without folds: what lies beside it was left by an earlier one."""
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    rows = [{"article_id": "x", "group": 1, "fold": 0, "labels": [], "scores": dict.fromkeys(GOLD_LABELS, 0.5)}]
+    beside = tmp_path / "model.out-of-fold.parquet"
+    pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(metadata), beside)
+    assert held_out(open_model_folder(model), small_data, load_config(None)).source == "validation"
+    assert f"{beside} was not written by the training of {model}" in capsys.readouterr().err
+    with pytest.raises(NetralError, match="with its out-of-fold scores") as caught:
+        held_out(open_model_folder(model), None, load_config(None))
+    assert "--data" in caught.value.next_step
+    run = json.loads((model / "run.json").read_text())
+    pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata({"netral_training": run["fingerprint"]}), beside)
+    assert held_out(open_model_folder(model), None, load_config(None)).scores.tolist() == [[0.5] * 4]
+    (model / "run.json").unlink()
+    beside.write_bytes(b"PAR1")
+    assert held_out(open_model_folder(model), small_data, load_config(None)).source == "validation"
 
 
 def test_a_decision_without_bands_is_written_without_them():
@@ -281,7 +324,7 @@ def test_different_labels_are_refused(tmp_path):
     with pytest.raises(NetralError, match="has the labels c, not a, b"):
         drift(read_side(one), read_side(other), SETTINGS)
     write_jsonl(tmp_path / "other.jsonl", [{"article_id": "x"}])
-    with pytest.raises(NetralError, match="no column sentence"):
+    with pytest.raises(NetralError, match=r"other\.jsonl:1: not a row of `netral label` \(sentence is missing\)"):
         read_side(tmp_path / "other.jsonl")
 
 
@@ -289,8 +332,6 @@ def test_different_labels_are_refused(tmp_path):
 
 
 def test_the_queue_holds_the_doubtful_first(tmp_path, tiny_model):
-    import shutil
-
     model = shutil.copytree(tiny_model, tmp_path / "model")
     labels = open_model_folder(model).labels
     data = json.loads((model / "decision.json").read_text())

@@ -29,7 +29,7 @@ from training.data.dataset import LabelledSentences, load_split
 from training.evaluation.metrics import average_precision_of
 from training.fitting.decision import choose_decision
 from training.fitting.encoder import encode, encoder_source, load_classifier, load_tokenizer, type_separator
-from training.fitting.folds import FoldScores, out_of_fold, write_scores
+from training.fitting.folds import FoldScores, out_of_fold, scores_file, write_scores
 from training.fitting.lexical import fit_lexical
 from training.fitting.trainer import BaseTrainer, ProgressCallback, choose_precision, resume_point, training_arguments
 from training.release.card import write_card
@@ -96,7 +96,7 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
         scores = FoldScores(validation, found[:, :count], found[:, count:] if config.model.lexical else None)
     decision = _decide(scores, config)
     if config.decision.folds:
-        write_scores(out.with_name(out.name + ".out-of-fold.parquet"), scores, decision)
+        write_scores(scores_file(out), scores, decision, run["fingerprint"])
     with replacing_folder(out) as folder:
         shutil.copytree(trained, folder, dirs_exist_ok=True)
         if decision.uses_words:

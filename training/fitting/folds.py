@@ -1,5 +1,6 @@
 """Scores every sentence of train and validation with a model that was trained without it: out-of-fold scores."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from netral.config import Config
 from netral.io.paths import replacing_file
 from netral.model_folder import Decision
 from netral.progress import say
+from netral.provenance import RUN_FILE
 from training.data.dataset import LabelledSentences
 from training.data.partition import partition
 
 # Trains on the first rows, in the folder, and returns the logits of the second; what a model of words says follows as further columns.
 FoldLogits = Callable[[LabelledSentences, LabelledSentences, Path], np.ndarray]
+_TRAINING = b"netral_training"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,25 @@ def out_of_fold(config: Config, train: LabelledSentences, validation: LabelledSe
     return FoldScores(rows, logits[:, :count], logits[:, count:] if config.model.lexical else None, tuple(folds))
 
 
-def write_scores(path: Path, scores: FoldScores, decision: Decision) -> None:
-    """Write out-of-fold scores as Parquet: a row a sentence, with its fold, gold labels, logits and calibrated probabilities."""
+def scores_file(model: Path) -> Path:
+    """Return where the out-of-fold scores of a model folder lie: beside it."""
+    return model.with_name(f"{model.name}.out-of-fold.parquet")
+
+
+def same_training(scores: Path, model: Path) -> bool:
+    """Tell whether out-of-fold scores and a model folder say that one training wrote both."""
+    try:
+        written: str = pq.read_schema(scores).metadata[_TRAINING].decode()
+        return bool(written == json.loads((model / RUN_FILE).read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        return False
+
+
+def write_scores(path: Path, scores: FoldScores, decision: Decision, training: str) -> None:
+    """Write out-of-fold scores as Parquet: a row a sentence, with its fold, gold labels, logits and calibrated probabilities.
+
+    ``training`` is the fingerprint that the model's run.json has too, so that scores of an earlier training are known for what they are.
+    """
     labels = decision.labels
     slopes = np.array([decision.calibration[label].slope for label in labels])
     offsets = np.array([decision.calibration[label].offset for label in labels])
@@ -111,7 +131,8 @@ def write_scores(path: Path, scores: FoldScores, decision: Decision) -> None:
             ("labels", pa.list_(pa.string())),
             ("logits", by_label),
             ("scores", by_label),
-        ]
+        ],
+        metadata={_TRAINING: training},
     )
     with replacing_file(path) as target:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), target, compression="zstd")

@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from inference.deciding import SCORE_DECIMALS
+from inference.deciding import SCORE_DECIMALS, in_bands
+from inference.outputs.read import output_rows, scores_of
 from inference.predictor import Predictor
 from netral.config import Config, DecisionSettings
 from netral.errors import NetralError
 from netral.model_folder import Decision, ModelFolder, open_model_folder
+from netral.progress import say
 from training.fitting.decision import best_threshold, sentence_weights
+from training.fitting.folds import same_training, scores_file
+from training.statistics.bands import review_bands
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.evaluation import predict_split
 from training.statistics.goals import Goal, goals_by_label
-from training.statistics.output import output_rows
 from training.statistics.slices import SMALL
 
 _GRID = np.round(np.arange(0.01, 0.991, 0.01), 2)
@@ -50,14 +53,18 @@ class HeldOut:
 def held_out(folder: ModelFolder, data: Path | None, config: Config) -> HeldOut:
     """Return out-of-fold scores if the model has any beside it, else score the validation split of a data set.
 
+    Scores that another training left there are not the model's: they are passed over with a warning.
+
     Raises:
         NetralError: There are none and no data set is named.
     """
-    beside = folder.path.with_name(f"{folder.path.name}.out-of-fold.parquet")
+    beside = scores_file(folder.path)
     if beside.is_file():
-        return _out_of_fold(beside, folder)
+        if same_training(beside, folder.path):
+            return _out_of_fold(beside, folder)
+        say(f"decide: {beside} was not written by the training of {folder.path}, so it is left out; delete it", level="warning")
     if data is None:
-        raise NetralError(f"{folder.path}: no {beside.name} with out-of-fold scores beside it", "name its data set with --data")
+        raise NetralError(f"{folder.path}: no {beside.name} with its out-of-fold scores beside it", "name its data set with --data")
     with Predictor(folder.path, batch_tokens=config.label.batch_tokens) as predictor:
         found = predict_split(predictor, data, "validation")
     return HeldOut("validation", found.labels, found.scores, found.truth, [str(g) for g in found.groups], len(set(found.articles)))
@@ -149,54 +156,6 @@ def promise(goal: Goal | None, found: dict[str, Any], positives: int) -> str:
     return "not promised: may be lower"
 
 
-def review_bands(
-    goals: dict[str, Goal], thresholds: dict[str, float], labels: Sequence[str], scores: np.ndarray, weights: np.ndarray, per_day: float
-) -> dict[str, tuple[float, float]]:
-    """Return for each label the scores between which people look: the most uncertain sentences, as many as the goal allows.
-
-    Uncertain is what lies near its threshold, in logits. Labels under one goal share its budget; a sentence in the bands of several of
-    them counts once.
-    """
-    bands = {}
-    for goal in dict.fromkeys(goals.values()):
-        mine = [label for label in labels if goals.get(label) == goal]
-        edges = np.array([logit(thresholds[label]) for label in mine])
-        nearness = np.abs(logit(scores[:, [list(labels).index(label) for label in mine]]) - edges).min(axis=1)
-        order = np.argsort(nearness, kind="stable")
-        load = np.cumsum(weights[order]) / weights.sum() * per_day
-        # Sentences with the same score come together or not at all.
-        distinct = np.append(np.flatnonzero(np.diff(nearness[order]) > 1e-9), len(order) - 1)
-        within = distinct[load[distinct] <= (goal.value or 0.0)]
-        width = nearness[order][within[-1]] if len(within) else -1.0
-        if width >= 0:
-            for label, edge in zip(mine, edges, strict=True):
-                bands[label] = (_inward(_sigmoid(edge - width), up=True), _inward(_sigmoid(edge + width), up=False))
-    return bands
-
-
-def logit(probability: np.ndarray | float) -> np.ndarray:
-    """Return the log odds of rounded probabilities; 0 and 1 count as half a step of the rounding from the end."""
-    half = 0.5 * 10**-SCORE_DECIMALS
-    p = np.clip(probability, half, 1 - half)
-    return np.asarray(np.log(p / (1 - p)))
-
-
-def _sigmoid(value: float) -> float:
-    return float(1 / (1 + np.exp(-value)))
-
-
-def _inward(value: float, up: bool) -> float:
-    """Round to the decimals of scores, towards the threshold, so that the band takes in no more than was counted."""
-    scale = 10**SCORE_DECIMALS
-    return float((np.ceil(value * scale - 1e-6) if up else np.floor(value * scale + 1e-6)) / scale)
-
-
-def in_bands(scores: np.ndarray, bands: dict[str, tuple[float, float]], labels: Sequence[str]) -> np.ndarray:
-    """Return which scores lie in their label's band, of the shape of ``scores``."""
-    edges = np.array([bands.get(label, (2.0, -1.0)) for label in labels])
-    return np.asarray((scores >= edges[:, 0]) & (scores <= edges[:, 1]))
-
-
 def decide(
     model: Path, goals: Sequence[Goal], config: Config, *, data: Path | None = None, crawl: Path | None = None, per_day: float | None = None
 ) -> tuple[Decision, dict[str, Any]]:
@@ -246,8 +205,9 @@ def decide(
     bands: dict[str, tuple[float, float]] = {}
     if reviews and per_day is not None:
         pool, pool_weights = (held.scores, weights) if crawl is None else _crawl_scores(crawl, labels)
-        bands = review_bands(reviews, thresholds, labels, pool, pool_weights, per_day)
+        bands, ties = review_bands(reviews, thresholds, labels, pool, pool_weights, per_day)
         report["review"] = _review_figures(held, weights, thresholds, bands, pool, pool_weights, per_day)
+        report["review"]["no_band"] = {label: {"goal": str(reviews[label]), "tied_per_day": round(tied, 1)} for label, tied in ties.items()}
     chosen_on = {
         "split": held.source,
         "sentences": len(held.scores),
@@ -262,10 +222,9 @@ def decide(
 
 
 def _crawl_scores(crawl: Path, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    rows = [row["scores"] for row in output_rows(crawl, ("scores",))]
-    if not rows or not set(labels) <= set(rows[0]):
-        raise NetralError(f"{crawl}: holds no scores for {', '.join(labels)}", "label the crawl with this model")
-    scores = np.array([[row[label] for label in labels] for row in rows])
+    scores = np.array([scores_of(where, row, labels) for where, row in output_rows(crawl, ("scores",))])
+    if not len(scores):
+        raise NetralError(f"{crawl}: holds no sentence", "name an output of `netral label`")
     return scores, np.ones(len(scores))
 
 

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from scipy.stats import ks_2samp
 
 from inference.deciding import SCORE_DECIMALS
+from inference.outputs.read import output_rows, scores_of
 from netral.citations import find_citations
 from netral.config import EvaluateSettings
 from netral.errors import NetralError
@@ -21,7 +22,6 @@ from netral.text import model_text
 from training.data.partition import SPLITS
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.compare import holm
-from training.statistics.output import output_rows
 from training.statistics.slices import outlet_of
 
 # 0.1 and 0.25 are the usual bounds of the population stability index for a small and a large shift (Siddiqi 2006).
@@ -88,7 +88,7 @@ def read_side(path: Path) -> Side:
     side = Side(str(path), gold)
     number: dict[str, int] = {}
     cited: set[tuple[int, str]] = set()
-    for row in rows:
+    for where, row in rows:
         if row["article_id"] not in number:
             number[row["article_id"]] = len(number)
             side.words.append(Counter())
@@ -100,7 +100,7 @@ def read_side(path: Path) -> Side:
         side.articles.append(article)
         side.given.append(row["labels"])
         if not gold:
-            side.scores.append([round(row["scores"][label] * (_STEPS - 1)) for label in side.labels])
+            side.scores.append([round(score * (_STEPS - 1)) for score in scores_of(where, row, side.labels)])
         side.words[article].update(words_of(row["sentence"]))
         side.lengths[article] += 1
         cited.update((article, each) for each in _canonical(row["citations"]))
@@ -110,17 +110,20 @@ def read_side(path: Path) -> Side:
     return side
 
 
-def _data_rows(path: Path) -> Iterable[dict[str, Any]]:
+def _data_rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
     for split in SPLITS:
         part = path / f"{split}.parquet"
-        for row in pq.read_table(part).to_pylist() if part.is_file() else ():
-            yield {
-                **row,
-                "meta": json.loads(row["meta"] or "{}"),
-                "citations": [
-                    {"canonical": each.canonical, "back_reference": each.back_reference} for each in find_citations(row["sentence"])
-                ],
-            }
+        for number, row in enumerate(pq.read_table(part).to_pylist() if part.is_file() else (), 1):
+            yield (
+                f"{part}:{number}",
+                {
+                    **row,
+                    "meta": json.loads(row["meta"] or "{}"),
+                    "citations": [
+                        {"canonical": each.canonical, "back_reference": each.back_reference} for each in find_citations(row["sentence"])
+                    ],
+                },
+            )
 
 
 def _canonical(citations: Iterable[dict[str, Any]]) -> set[str]:

@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from inference.deciding import doubtful
+from inference.outputs.read import output_rows, scores_of
 from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_file
 from netral.io.writers import JsonlWriter
 from netral.model_folder import open_model_folder
-from training.statistics.decide import in_bands, logit
-from training.statistics.output import output_rows
+from training.statistics.bands import logit
 
 
 def review(out: Path, model: Path, queue: Path, *, limit: int | None = None, overwrite: bool = False) -> dict[str, Any]:
@@ -27,19 +26,14 @@ def review(out: Path, model: Path, queue: Path, *, limit: int | None = None, ove
     if not decision.review:
         raise NetralError(f"{model}: has no review bands", "choose them with `netral decide MODEL --goal review=200/day --per-day N`")
     refuse_existing(queue, overwrite)
-    labels = list(decision.review)
-    edges = logit(np.array([decision.thresholds[label] for label in labels]))
+    edges = {label: logit(decision.thresholds[label]) for label in decision.review}
     found, others, count = [], 0, 0
-    for count, row in enumerate(output_rows(out), 1):
-        if not set(labels) <= set(row["scores"]):
-            raise NetralError(f"{out}: row {count} has no score for {', '.join(labels)}", "label the crawl with this model")
+    for count, (where, row) in enumerate(output_rows(out, ("scores",), also=None), 1):
+        scores = dict(zip(edges, scores_of(where, row, list(edges)), strict=True))
         others += row.get("model") != folder.fingerprint
-        scores = np.array([row["scores"][label] for label in labels])
-        inside = in_bands(scores, decision.review, labels)
-        if inside.any():
-            nearness = float(np.abs(logit(scores) - edges)[inside].min())
-            doubtful = [label for label, yes in zip(labels, inside, strict=True) if yes]
-            found.append((nearness, count, {**row, "review": doubtful}))
+        if doubted := doubtful(scores, decision.review):
+            nearness = min(float(abs(logit(scores[label]) - edges[label])) for label in doubted)
+            found.append((nearness, count, {**row, "review": doubted}))
     found.sort(key=lambda item: item[:2])
     with replacing_file(queue) as path, JsonlWriter(path) as writer:
         for _, _, row in found[:limit]:
