@@ -16,6 +16,12 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last chec
 def prepare(
     inputs: Inputs,
     out: Annotated[Path, typer.Option(help="Folder for the data set.")],
+    gold: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Label file, such as the corrections of a report page. May be repeated; the later counts, all after prepare.gold."
+        ),
+    ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     overwrite: Overwrite = False,
@@ -24,13 +30,18 @@ def prepare(
     from netral.config import load_config
     from training.data.prepare import prepare as run
 
-    found = run(inputs, out, load_config(config, overrides), overwrite=overwrite)
+    settings = load_config(config, overrides)
+    files = [str(path) for path in [*settings.prepare.gold_files, *(gold or [])]]
+    settings = settings.model_copy(update={"prepare": settings.prepare.model_copy(update={"gold": files})})
+    found = run(inputs, out, settings, overwrite=overwrite)
     if found.get("unchanged"):
         say(f"prepare: {out} is up to date, nothing to do")
         return
     counts = found["counts"]
     for split, each in counts["splits"].items():
         say(f"prepare: {split}: " + ", ".join(f"{value} {key}" for key, value in each.items()))
+    if gold or counts["corrected"]:
+        say(f"prepare: corrected: {counts['corrected']} sentences have other labels by a later label file")
     rejects = ", ".join(f"{n} {reason}" for reason, n in counts["rejects"].items()) or "none"
     say(f"prepare: rejects: {rejects}; without labels: {counts['unlabelled']}; written to {out}")
 
