@@ -109,8 +109,8 @@
     });
     const groups = choices.length ? choices : [names.map((_, n) => n)];
     const rows = groups.map((group) => el("div", { class: "row", role: "group", "aria-label": "Labels" }, ...group.map((n) => toggles[n])));
-    rows[0].prepend(whose);
-    return el("div", { class: "decision" }, ...rows, el("div", { class: "row" }, ...buttons, state));
+    if (rows.length === 1) rows[0].prepend(whose);
+    return el("div", { class: "decision" }, rows.length > 1 && whose, ...rows, el("div", { class: "row" }, ...buttons, state));
   }
 
   // Filtering and drawing
