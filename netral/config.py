@@ -50,7 +50,7 @@ class ReadSettings(_Section):
 class PrepareSettings(_Section):
     """How labelled sentences become a partitioned data set."""
 
-    gold: str | None = None
+    gold: str | list[str] | None = None
     label_field: str = "label"
     splits: dict[Literal["train", "validation", "test"], str] = {}
     train_only: str | None = None
@@ -65,6 +65,11 @@ class PrepareSettings(_Section):
         if abs(self.train + self.validation + self.test - 1) > 1e-6:
             raise ValueError("train, validation and test must add up to 1")
         return self
+
+    @property
+    def gold_files(self) -> list[Path]:
+        """The label files in order: where two label the same sentence, the later counts."""
+        return [Path(name) for name in ([self.gold] if isinstance(self.gold, str) else self.gold or []) if name]
 
 
 class ModelSettings(_Section):
@@ -383,8 +388,12 @@ def _read(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
 
 def _resolve_paths(data: dict[str, Any], folder: Path) -> None:
     prepare, model = data.get("prepare"), data.get("model")
-    if isinstance(prepare, dict) and isinstance(prepare.get("gold"), str):
-        prepare["gold"] = str((folder / prepare["gold"]).resolve())
+    if isinstance(prepare, dict):
+        gold = prepare.get("gold")
+        if isinstance(gold, str):
+            prepare["gold"] = str((folder / gold).resolve())
+        elif isinstance(gold, list):
+            prepare["gold"] = [str((folder / each).resolve()) if isinstance(each, str) else each for each in gold]
     # A name of a model hub such as indobenchmark/indobert-base-p2 is no path: only ./ and ../ are.
     if isinstance(model, dict) and isinstance(model.get("encoder"), str) and model["encoder"].startswith("."):
         model["encoder"] = str((folder / model["encoder"]).resolve())

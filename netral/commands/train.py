@@ -16,6 +16,12 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last chec
 def prepare(
     inputs: Inputs,
     out: Annotated[Path, typer.Option(help="Folder for the data set.")],
+    gold: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Label file, such as the corrections of a report page. May be repeated; the later counts, all after prepare.gold."
+        ),
+    ] = None,
     keep_splits: Annotated[
         Path | None, typer.Option(help="An earlier data set: its articles stay in their splits. It may be the one that --out replaces.")
     ] = None,
@@ -27,13 +33,18 @@ def prepare(
     from netral.config import load_config
     from training.data.prepare import prepare as run
 
-    found = run(inputs, out, load_config(config, overrides), keep_splits=keep_splits, overwrite=overwrite)
+    settings = load_config(config, overrides)
+    files = [str(path) for path in [*settings.prepare.gold_files, *(gold or [])]]
+    settings = settings.model_copy(update={"prepare": settings.prepare.model_copy(update={"gold": files})})
+    found = run(inputs, out, settings, keep_splits=keep_splits, overwrite=overwrite)
     if found.get("unchanged"):
         say(f"prepare: {out} is up to date, nothing to do")
         return
     counts = found["counts"]
     for split, each in counts["splits"].items():
         say(f"prepare: {split}: " + ", ".join(f"{value} {key}" for key, value in each.items()))
+    if gold or counts["corrected"]:
+        say(f"prepare: corrected: {counts['corrected']} sentences have other labels by a later label file")
     if counts.get("moved"):
         say(f"prepare: {counts['moved']} articles changed their split: a near-duplicate of theirs came in", level="warning")
     rejects = ", ".join(f"{n} {reason}" for reason, n in counts["rejects"].items()) or "none"

@@ -1,10 +1,9 @@
 """From crawled articles and gold labels to a partitioned data set."""
 
 import json
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ from netral.config import Config
 from netral.errors import NetralError
 from netral.io.paths import STDIN, expand_inputs, refuse_existing, replacing_folder
 from netral.io.readers import read_inputs
-from netral.io.streams import read_lines
 from netral.io.writers import JsonlWriter, reject_row, split_row
 from netral.progress import Progress
 from netral.provenance import RUN_FILE, file_digest, fingerprint, is_current, libraries, write_json
 from netral.records import SECOND, Article, Reject, Sentence
 from netral.text import TextStage, no_sentences
 from training.data.dataset import CARD, GIVEN_SPLITS, GROUPED_SPLITS, PAIR_SCHEMA, SCHEMA
-from training.data.given_labels import label_problem, with_labels
+from training.data.given_labels import with_labels
+from training.data.gold import GoldFile, GoldSpan, join_gold, join_records, read_gold, relabelled
 from training.data.near_duplicates import closest_across, group_articles
 from training.data.partition import SPLITS
 from training.data.splits import divided, moved, read_splits, split_counts, texts_of
@@ -39,17 +38,8 @@ class Collected:
     unlabelled: list[Sentence] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True, slots=True)
-class GoldSpan:
-    """The labels an annotator gave to a stretch of an article."""
-
-    start: int
-    end: int
-    sentence: str
-    labels: tuple[str, ...]
-    row: int
+    # The first labels of sentences to which a later label file gave others, by sentence id.
+    replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def prepare(
@@ -67,159 +57,114 @@ def prepare(
     if STDIN in inputs:
         raise NetralError("-: prepare reads files, not standard input", "save the records as a .jsonl file")
     paths = expand_inputs(inputs, exclude=out)
-    gold_path = Path(config.prepare.gold) if config.prepare.gold else None
+    gold_paths = _label_files(config, paths)
     settings = config.model_dump(include={"labels", "task", "pairs", "text", "read", "prepare"})
-    settings["prepare"].pop("gold")
-    sources = [(p.name, file_digest(p)) for p in [*paths, *([gold_path] if gold_path and gold_path.is_file() else [])]]
+    # In their order, for of two label files the later counts.
+    settings["prepare"]["gold"] = [file_digest(path) for path in gold_paths]
+    sources = [(path.name, file_digest(path)) for path in [*paths, *gold_paths]]
     earlier = read_splits(keep_splits, config) if keep_splits else {}
     wanted = fingerprint("prepare", [settings, earlier], sources)
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
-    gold = read_gold(gold_path, config) if gold_path else {}
-    found = collect(inputs, out, config, gold)
+    found = collect(inputs, out, config, [read_gold(path, config) for path in gold_paths])
     if not found.labelled:
         reasons = Counter(reject.reason for reject in found.rejects)
         why = "; rejected: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common(3)) if reasons else ""
         raise NetralError(
             f"{', '.join(inputs)}: no sentence with a gold label{why}",
-            "name the label file under `prepare.gold`, or give records a `sentence` and a `labels` field (see docs/tasks.md)",
+            "name the label file with `--gold`, or give records a `sentence` and a `labels` field (see docs/tasks.md)",
         )
     return _write(found, out, config, wanted, dict(sources), earlier)
 
 
-def read_gold(path: Path, config: Config) -> dict[str, list[GoldSpan]]:
-    """Read a label file: JSON lines with `article_id`, `start`, `end`, `sentence`, `labels`.
-
-    Returns:
-        The labelled spans of each article, ordered.
-
-    Raises:
-        NetralError: The file is missing or a row is wrong. A wrong label file is a mistake to correct, not noise to skip.
-    """
-    if not path.is_file():
-        raise NetralError(f"{path}: no such label file", "correct `prepare.gold`")
-    spans: dict[str, list[GoldSpan]] = defaultdict(list)
-    for line in read_lines(path, config.read.max_record_bytes):
-        if not line.reason and not line.data.strip():
-            continue
-        where = f"{path}:{line.row}"
-        try:
-            row: Any = json.loads(line.data) if not line.reason else None
-            span = GoldSpan(row["start"], row["end"], row["sentence"], tuple(row["labels"]), line.row)
-            article_id = str(row["article_id"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise NetralError(
-                f"{where}: not a label row ({line.reason or error})", "each row needs article_id, start, end, sentence, labels"
-            ) from None
-        _check_labels(span.labels, where, config)
-        if not (isinstance(span.start, int) and isinstance(span.end, int) and 0 <= span.start < span.end):
-            raise NetralError(f"{where}: start and end are no span", "offsets are whole numbers into the article text as read")
-        spans[article_id].append(span)
-    return {article: sorted(found, key=lambda s: s.start) for article, found in spans.items()}
+def _label_files(config: Config, inputs: Sequence[Path]) -> list[Path]:
+    read = {path.resolve() for path in inputs}
+    for path in config.prepare.gold_files:
+        if not path.is_file():
+            raise NetralError(f"{path}: no such label file", "correct `prepare.gold` or `--gold`")
+        if path.resolve() in read:
+            raise NetralError(f"{path}: is both input and label file", "keep label files out of the folders that are read")
+    return config.prepare.gold_files
 
 
-def _check_labels(labels: Sequence[str], where: str, config: Config) -> None:
-    known = f"known labels: {', '.join(config.label_names)} (set with `labels:`)"
-    for label in labels:
-        if label not in config.label_names:
-            raise NetralError(f"{where}: unknown label {label!r}", known)
-    if problem := label_problem(labels, config):
-        raise NetralError(f"{where}: {problem[1]}", known)
-
-
-def collect(inputs: Sequence[str], out: Path, config: Config, gold: dict[str, list[GoldSpan]]) -> Collected:
-    """Read, clean and split the inputs and join the gold labels."""
+def collect(inputs: Sequence[str], out: Path, config: Config, gold: Sequence[GoldFile]) -> Collected:
+    """Read, clean and split the inputs and join the labels: of files that label the same sentence the last counts."""
     found = Collected()
     stage = TextStage(config.text)
+    sentences: list[Sentence] = []
+    records: list[int] = []
     joined: set[str] = set()
     with Progress("prepare", "rows") as progress:
         for row in read_inputs(inputs, config.read, gold=True, exclude=out):
             progress.advance(1)
-            if isinstance(row, Reject):
-                found.rejects.append(row)
-            elif isinstance(row, Sentence):
-                _take_sentence(row, found, config)
+            given = with_labels(row, config) if isinstance(row, Sentence) else row
+            if isinstance(given, Reject):
+                found.rejects.append(given)
+            elif isinstance(given, Sentence):
+                records.append(len(sentences))
+                sentences.append(given)
             elif config.pairs:
                 found.rejects.append(
-                    Reject(row.file, row.row, "missing_field", "an article; pairs are records with sentence and sentence_2", row.id)
+                    Reject(given.file, given.row, "missing_field", "an article; pairs are records with sentence and sentence_2", given.id)
                 )
             else:
-                joined.add(row.id)
-                _take_article(row, stage, gold.get(row.id), found, str(config.prepare.gold))
-    for article in sorted(set(gold) - joined):
-        first = gold[article][0]
-        found.rejects.append(
-            Reject(str(config.prepare.gold), first.row, "gold_without_article", f"no article {article} in the input", article)
-        )
+                joined.add(given.id)
+                sentences += _of_article(given, stage, [each for each in gold if given.id in each.spans], found)
+    for file in gold:
+        spans, rejects = join_records([sentences[i] for i in records], file, joined)
+        found.rejects += rejects
+        for i, span in zip(records, spans, strict=True):
+            sentences[i] = relabelled(sentences[i], span, found.replaced)
+    for sentence in sentences:
+        (found.unlabelled if sentence.gold is None else found.labelled).append(sentence)
     return found
 
 
-def _take_sentence(sentence: Sentence, found: Collected, config: Config) -> None:
-    labelled = with_labels(sentence, config)
-    if isinstance(labelled, Reject):
-        found.rejects.append(labelled)
-    elif labelled.gold is None:
-        found.unlabelled.append(labelled)
-    else:
-        found.labelled.append(labelled)
-
-
-def _take_article(article: Article, stage: TextStage, gold: list[GoldSpan] | None, found: Collected, where: str) -> None:
+def _of_article(article: Article, stage: TextStage, gold: Sequence[GoldFile], found: Collected) -> list[Sentence]:
+    """Return the sentences of an article with their labels; of one that has labels only the sentences that have some."""
     text = stage.run(article)
     found.dropped.update(drop.rule for drop in text.drops)
     if not text.sentences:
         found.rejects.append(no_sentences(article, text.drops))
-    if gold is None:
-        found.unlabelled += text.sentences
-        return
-    for span in gold:
+    sentences, lost = list(text.sentences), []
+    for file in gold:
+        spans = file.spans[article.id]
+        _check_slices(article, spans, file.path)
+        matched, unmatched = join_gold(text.sentences, spans)
+        sentences = [relabelled(sentence, span, found.replaced) for sentence, span in zip(sentences, matched, strict=True)]
+        lost += [
+            Reject(article.file, article.row, "gold_not_matched", f"cleaning or splitting lost: {span.sentence[:120]}", article.id)
+            for span in unmatched
+        ]
+    if not gold:
+        return sentences
+    found.rejects += [
+        Reject(article.file, article.row, "not_in_gold", f"no label for: {sentence.text[:120]}", sentence.sentence_id)
+        for sentence in sentences
+        if sentence.gold is None
+    ]
+    found.rejects += lost
+    return [sentence for sentence in sentences if sentence.gold is not None]
+
+
+def _check_slices(article: Article, spans: Sequence[GoldSpan], path: Path) -> None:
+    for span in spans:
         if article.text[span.start : span.end] != span.sentence:
             raise NetralError(
-                f"{where}:{span.row}: the article {article.id} does not hold this sentence at {span.start}:{span.end}",
+                f"{path}:{span.row}: the article {article.id} does not hold this sentence at {span.start}:{span.end}",
                 "the article text has changed since it was labelled; export the labels again",
             )
-    labelled, unmatched = join_gold(text.sentences, gold)
-    found.labelled += [sentence for sentence in labelled if sentence.gold is not None]
-    for sentence in labelled:
-        if sentence.gold is None:
-            found.rejects.append(
-                Reject(article.file, article.row, "not_in_gold", f"no label for: {sentence.text[:120]}", sentence.sentence_id)
-            )
-    for span in unmatched:
-        found.rejects.append(
-            Reject(article.file, article.row, "gold_not_matched", f"cleaning or splitting lost: {span.sentence[:120]}", article.id)
-        )
-
-
-def join_gold(sentences: Sequence[Sentence], gold: Sequence[GoldSpan]) -> tuple[list[Sentence], list[GoldSpan]]:
-    """Give sentences the labels of the gold span that they overlap by at least half of their union.
-
-    Returns:
-        All sentences, with ``gold`` set where a span fits, and the gold spans that no sentence fits.
-    """
-    starts = [span.start for span in gold]
-    used: set[int] = set()
-    out = []
-    for sentence in sentences:
-        best, share = -1, 0.5
-        for k in range(max(bisect_right(starts, sentence.start) - 2, 0), len(gold)):
-            if gold[k].start >= sentence.end:
-                break
-            shared = min(sentence.end, gold[k].end) - max(sentence.start, gold[k].start)
-            union = max(sentence.end, gold[k].end) - min(sentence.start, gold[k].start)
-            if shared / union >= share:
-                best, share = k, shared / union
-        if best >= 0:
-            used.add(best)
-        out.append(replace(sentence, gold=gold[best].labels) if best >= 0 else sentence)
-    return out, [span for k, span in enumerate(gold) if k not in used]
 
 
 def _write(found: Collected, out: Path, config: Config, wanted: str, sources: dict[str, str], earlier: Mapping[str, str]) -> dict[str, Any]:
-    gold = [[label for label in config.label_names if label in (s.gold or ())] for s in found.labelled]
-    groups = group_articles(texts_of(found.labelled, config), [s.article_id for s in found.labelled], config.prepare.near_duplicate)
-    splits, near_held_out = divided(found.labelled, texts_of(found.labelled, config), groups, gold, config, earlier)
+    texts = texts_of(found.labelled, config)
+    gold = [_in_order(s.gold or (), config) for s in found.labelled]
+    # Divided as if no label had been corrected, so that a correction moves no sentence to another split: divided by the corrected labels,
+    # ten corrections of the gold corpus left 20 of its 90 test articles where they were.
+    first = [_in_order(found.replaced.get(s.sentence_id, s.gold or ()), config) for s in found.labelled]
+    groups = group_articles(texts, [s.article_id for s in found.labelled], config.prepare.near_duplicate)
+    splits, near_held_out = divided(found.labelled, texts, groups, first, config, earlier)
     found.rejects += near_held_out
     kept = [i for i, split in enumerate(splits) if split]
     found.labelled, gold = [found.labelled[i] for i in kept], [gold[i] for i in kept]
@@ -231,6 +176,7 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
         "inputs": sources,
         "counts": {
             "labelled": len(found.labelled),
+            "corrected": sum(s.sentence_id in found.replaced for s in found.labelled),
             "unlabelled": len(found.unlabelled),
             "rejects": dict(sorted(Counter(r.reason for r in found.rejects).items())),
             "dropped": dict(sorted(found.dropped.items())),
@@ -239,8 +185,8 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
         },
         "libraries": libraries(),
     }
-    # Where the label file lies is no part of what was done with it; its digest stands under inputs.
-    run["settings"]["prepare"]["gold"] = Path(config.prepare.gold).name if config.prepare.gold else None
+    # Where the label files lie is no part of what was done with them; their digests stand under inputs.
+    run["settings"]["prepare"]["gold"] = [path.name for path in config.prepare.gold_files]
     with replacing_folder(out) as folder:
         for split in SPLITS:
             rows = [
@@ -263,6 +209,10 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
         run["files"] = sorted(path.name for path in folder.iterdir())
         write_json(folder / RUN_FILE, run)
     return run
+
+
+def _in_order(labels: Sequence[str], config: Config) -> list[str]:
+    return [label for label in config.label_names if label in labels]
 
 
 def _meta(sentence: Sentence, config: Config) -> str:

@@ -84,8 +84,8 @@ def fit(config: Config, data: Path, out: Path, record: dict[str, Any], resume_fr
         shutil.rmtree(trained, ignore_errors=True)
         trained.mkdir()
         figures = _train(config, train_split, validation, checkpoints, resume_from, trained)
-        # Where the label file lies on this machine is nobody else's business.
-        figures["settings"]["prepare"]["gold"] = Path(config.prepare.gold).name if config.prepare.gold else None
+        # Where the label files lie on this machine is nobody else's business.
+        figures["settings"]["prepare"]["gold"] = [path.name for path in config.prepare.gold_files]
         write_json(trained / RUN_FILE, {**record, **figures})
     run: dict[str, Any] = json.loads((trained / RUN_FILE).read_text(encoding="utf-8"))
     if config.decision.folds:

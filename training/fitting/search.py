@@ -153,8 +153,9 @@ def _given(overrides: list[str]) -> dict[str, Any]:
     from netral.config import parse_override
 
     given = dict(map(parse_override, overrides))
-    for key in ("prepare.gold", "model.encoder"):
-        value = given.get(key)
-        if isinstance(value, str) and (key == "prepare.gold" or value.startswith(".")):
-            given[key] = str(Path(value).resolve())
+    gold, encoder = given.get("prepare.gold"), given.get("model.encoder")
+    if gold:
+        given["prepare.gold"] = str(Path(gold).resolve()) if isinstance(gold, str) else [str(Path(each).resolve()) for each in gold]
+    if isinstance(encoder, str) and encoder.startswith("."):
+        given["model.encoder"] = str(Path(encoder).resolve())
     return given

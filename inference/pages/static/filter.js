@@ -3,7 +3,7 @@
 // Prepares what filtering asks of every article: its sentences, and its text in lower case.
 function prepare(articles) {
   articles.forEach((article, number) => {
-    article.number = number;
+    article.key = String(number);
     article.sentences = article.pieces.filter((piece) => piece.kind === "sentence");
     const ids = [];
     article.sentences.forEach((sentence) => {

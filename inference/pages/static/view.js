@@ -297,13 +297,11 @@ async function start() {
   all = await unpack("packed");
   prepare(all);
   if (settings.annotator) {
-    answers = new Answers(settings.digest, settings.annotator, all);
+    answers = new Answers(`netral/${settings.digest}/${settings.annotator}/`, all);
     byId("download").addEventListener("click", saveAnswers);
     byId("next-undecided").addEventListener("click", () => step(1, isUndecided));
     addEventListener("beforeunload", (event) => !answers.stored && answers.decided && event.preventDefault());
-    addEventListener("storage", (event) => {
-      if (!event.key?.startsWith(answers.prefix)) return;
-      answers.load(Number(event.key.slice(answers.prefix.length)));
+    answers.onOtherTab(() => {
       drawCounts();
       drawArticles();
       drawDock();

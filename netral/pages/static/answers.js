@@ -1,22 +1,23 @@
-// An annotator's answers, kept in the browser: one item of local storage an article, so that an answer writes little.
-// The key holds the digest of the sentences: answers survive a new page of the same sentences and never meet others.
+// Answers to sentences, kept in the browser at once: one item of local storage an article, under its `key`, so that an answer writes
+// little. Prefix and key together hold a digest of the sentences: answers survive a new page of the same sentences and never meet others.
 class Answers {
-  constructor(digest, annotator, articles) {
-    this.prefix = `netral/${digest}/${annotator}/`;
+  constructor(prefix, articles) {
+    this.prefix = prefix;
     this.articles = articles;
+    this.byKey = new Map(articles.map((article) => [article.key, article]));
     this.stored = true;
     this.decided = 0;
     this.total = sum(articles.map((article) => article.sentences.length));
-    articles.forEach((_, number) => this.load(number));
+    for (const key of this.byKey.keys()) this.load(key);
   }
 
   // Reads an article's answers, again when another tab wrote them. What is not an answer is left out.
-  load(number) {
-    const article = this.articles[number];
+  load(key) {
+    const article = this.byKey.get(key);
     if (!article) return;
     let found = {};
     try {
-      found = JSON.parse(localStorage.getItem(this.prefix + number) ?? "{}") ?? {};
+      found = JSON.parse(localStorage.getItem(this.prefix + key) ?? "{}") ?? {};
     } catch (problem) {
       if (!(problem instanceof SyntaxError)) this.stored = false; // storage is switched off; a broken item is as good as none
     }
@@ -24,6 +25,15 @@ class Answers {
       const labels = found[i];
       const valid = Array.isArray(labels) && labels.every((n) => Number.isInteger(n) && n >= 0 && n < sentence.scores.length);
       this.put(sentence, valid ? labels : undefined);
+    });
+  }
+
+  // Calls back after another tab changed an answer.
+  onOtherTab(changed) {
+    addEventListener("storage", (event) => {
+      if (!event.key?.startsWith(this.prefix)) return;
+      this.load(event.key.slice(this.prefix.length));
+      changed();
     });
   }
 
@@ -40,7 +50,7 @@ class Answers {
       if (each.answer) found[i] = each.answer;
     });
     try {
-      localStorage.setItem(this.prefix + article.number, JSON.stringify(found));
+      localStorage.setItem(this.prefix + article.key, JSON.stringify(found));
     } catch {
       this.stored = false;
     }

@@ -1,0 +1,138 @@
+"""The wrongly labelled sentences of a split as cards: each in its article, with what it is and what it was given."""
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inference.pages.data import first_text, host, web_address
+from netral.citations.dates import article_date
+from netral.errors import NetralError
+from netral.records import SECOND
+from netral.text.normalise import normalise
+from training.statistics.predictions import Predictions
+
+# Sentences shown before and after: a quotation often spans more than one, as for annotators (configs/base.yaml, annotate.context).
+CONTEXT = 2
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def error_cards(data_file: Path, found: Predictions) -> list[dict[str, Any]]:
+    """Build a card for each wrongly labelled sentence, the most confidently wrong first.
+
+    Args:
+        data_file: The split's Parquet file as `netral prepare` wrote it.
+        found: What the model answered on it.
+
+    Returns:
+        ``key`` (digest of the sentence and the label names), ``id``, ``article``, ``start``, ``end``, ``text`` as a reader sees it and
+        ``raw`` where the row is written differently; ``gold`` and ``given`` as numbers of labels, ``scores`` in that order. Where there
+        is such a thing: ``second`` of a pair, ``before``, ``after``, ``headline``, ``outlet``, ``date``.
+
+    Raises:
+        NetralError: The file cannot be read, or does not hold the sentences.
+    """
+    rows, articles = _read(data_file)
+    wrong = np.flatnonzero((found.given != found.truth).any(axis=1))
+    confidence = np.where(found.given != found.truth, np.abs(found.scores - found.truth), 0).max(axis=1, initial=0)
+    cards = []
+    for i in sorted(wrong.tolist(), key=lambda i: (-confidence[i], i)):
+        row = rows.get(found.sentence_ids[i])
+        if row is None:
+            raise NetralError(f"{data_file}: does not hold {found.sentence_ids[i]}", "evaluate on the data set as it is now")
+        card = {**_sentence(row, found.labels), **_context(row, articles[row["article_id"]])}
+        card["gold"], card["given"] = (np.flatnonzero(each[i]).tolist() for each in (found.truth, found.given))
+        cards.append(card | {"scores": [round(float(score), 3) for score in found.scores[i]]})
+    return cards
+
+
+def error_settings(found: Predictions, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows and needs besides the cards, from what the model answered and report.json.
+
+    Returns:
+        ``labels``; ``choices`` as lists of label numbers; ``thresholds`` in the order of the labels, None where there is none; ``split``,
+        ``sentences`` and how many of them are ``wrong``.
+    """
+    thresholds = report["model"]["thresholds"]
+    return {
+        "labels": list(found.labels),
+        "choices": [[found.labels.index(label) for label in choice] for choice in found.choices.values()],
+        "thresholds": [thresholds.get(label) for label in found.labels],
+        "split": report["data"]["split"],
+        "sentences": len(found),
+        "wrong": int((found.given != found.truth).any(axis=1).sum()),
+    }
+
+
+def _read(data_file: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    """Return the split's rows by sentence id, and by article in reading order."""
+    try:
+        rows = pq.read_table(data_file).to_pylist()
+        articles: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in rows:
+            articles[row["article_id"]].append(row)
+        ordered = {article: sorted(each, key=lambda row: row["start"]) for article, each in articles.items()}
+        return {row["sentence_id"]: row for row in rows}, ordered
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise NetralError(f"{data_file}: not a split of a data set ({error})", "make it with `netral prepare INPUT... --out DIR`") from None
+
+
+def _sentence(row: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    text = _readable(row["sentence"])
+    place = [row[name] for name in ("sentence_id", "article_id", "start", "end", "sentence")] + [row.get(SECOND)]
+    made = {
+        # Answers are kept under it: they outlive a new model and a new split, and never meet another sentence or label set.
+        "key": hashlib.sha256(json.dumps([place, list(labels)]).encode("ascii")).hexdigest()[:12],
+        **{"id": row["sentence_id"], "article": row["article_id"], "start": row["start"], "end": row["end"], "text": text},
+    }
+    if text != row["sentence"]:
+        made["raw"] = row["sentence"]
+    if row.get(SECOND) is not None:
+        made["second"] = _readable(row[SECOND])
+    return made
+
+
+def _context(row: dict[str, Any], article: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the sentences around one, the headline unless it is among them, and what the record says of the article."""
+    meta = _meta(row)
+    day = article_date(meta)
+    about: dict[str, Any] = {
+        "outlet": _readable(first_text(meta, "outlet")) or host(web_address(first_text(meta, "url"))),
+        "date": day.isoformat() if day else "",
+    }
+    title = _readable(first_text(meta, "title"))
+    # Records of sentences without their places all begin at 0: what stands around them is not known.
+    known = all(before["end"] <= after["start"] for before, after in pairwise(article))
+    texts = [_readable(each["sentence"]) for each in (article if known else [row])]
+    at = next(i for i, each in enumerate(article) if each["sentence_id"] == row["sentence_id"]) if known else 0
+    about |= {"before": texts[max(at - CONTEXT, 0) : at], "after": texts[at + 1 : at + 1 + CONTEXT]}
+    near = {_words(each) for each in (*about["before"], texts[at], *about["after"])}
+    about["headline"] = next((each for each in (title, texts[0]) if each and _words(each) not in near), "")
+    return {name: value for name, value in about.items() if value}
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.casefold()))
+
+
+def _readable(text: str) -> str:
+    return " ".join(normalise(text).text.split())
+
+
+def _meta(row: dict[str, Any]) -> dict[str, Any]:
+    """Read the passed-through fields; half surrogates, which no page could hold, become U+FFFD."""
+    try:
+        meta = json.loads(row["meta"])
+    except (ValueError, RecursionError):
+        return {}
+    return (
+        {name: _SURROGATE.sub("\ufffd", value) for name, value in meta.items() if isinstance(value, str)} if isinstance(meta, dict) else {}
+    )
