@@ -21,7 +21,7 @@ def main(folder: Path) -> None:
     for name, what in (
         ("data", "the data set, with leak_audit.json and rejects.jsonl"),
         ("model", "the fine-tuned model (embedded encoder, not IndoBERT)"),
-        ("report/report.md", "the evaluation; errors.jsonl beside it"),
+        ("report/report.html", "the evaluation, for a browser; report.md and errors.jsonl beside it"),
         ("labelled.jsonl", "the labelled articles, one sentence a line"),
     ):
         print(f"  {(folder / name).as_posix():<28}  {what}")

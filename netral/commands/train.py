@@ -150,6 +150,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     require: Annotated[list[str] | None, typer.Option(help="Bound such as 'macro_f1>=0.85', 'warning.f1>=0.8'. May be repeated.")] = None,
     no_worse_than: Annotated[Path | None, typer.Option(help="Report of another model that this one must not be worse than.")] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="Report or model to show the changes from; else --no-worse-than.", metavar="REPORT_OR_MODEL")
+    ] = None,
     behaviour: Annotated[bool, typer.Option("--behaviour", help="Run the behaviour suite too: --behaviour [FOLDER].")] = False,
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -163,26 +166,29 @@ def evaluate(
     from training.evaluation.assess import evaluate as run
     from training.evaluation.behaviour import default_folder
     from training.report.markdown import behaviour_failures, behaviour_rows, table_rows, verdict
+    from training.statistics.compare import verdict as compared
     from training.statistics.gates import check_against_base, check_requirements, parse_requirement
     from training.statistics.predictions import read_predictions
 
     settings, requirements = load_config(config, overrides), [parse_requirement(text) for text in require or []]
-    base = read_predictions(no_worse_than) if no_worse_than else None
+    before = read_predictions(no_worse_than) if no_worse_than else None
     folder = (cases or default_folder()) if behaviour else None
-    found = run(model, data, out, settings, split=split, behaviour=folder, overwrite=overwrite)
+    found = run(model, data, out, settings, split=split, behaviour=folder, base=base, no_worse_than=no_worse_than, overwrite=overwrite)
     if found.get("unchanged"):
         say(f"evaluate: {out} is up to date, nothing to do")
     print_table(table_rows(found))
     for line in verdict(found):
         say(line)
+    if "base" in found:
+        say(compared(found["base"], *found["base"]["models"]))
     if behaviour:
         for line in behaviour_failures(found["behaviour"]):
             say(line)
         print_table(behaviour_rows(found["behaviour"]))
-    say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.md")
+    say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.html")
     failed, doubtful = check_requirements(found, requirements)
-    if base and no_worse_than:
-        failed += check_against_base(base, no_worse_than, out, settings)
+    if before and no_worse_than:
+        failed += check_against_base(before, no_worse_than, out, settings)
     for line in doubtful:
         say(f"evaluate: beyond its bound, but the interval holds it: {line}", level="warning")
     for line in failed:

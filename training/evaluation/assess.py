@@ -21,10 +21,12 @@ from netral.records import SECOND
 from training.data.choices import Choices, choice_figures, likeliest, value_columns
 from training.data.dataset import LabelledSentences, load_split
 from training.data.partition import SPLITS
+from training.evaluation.against import against_base, base_answers, base_inputs, without_changes
 from training.evaluation.baselines import TfidfBaseline, rule_baseline
 from training.evaluation.behaviour import load_cases, run_behaviour
 from training.evaluation.metrics import calibration_of, scores_of
 from training.report.markdown import report_markdown
+from training.report.page import PAGE_FILE, report_page
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.evaluation import average_precision_figures, label_intervals, more_figures, predictions_of, share_interval
 from training.statistics.markdown import statistics_markdown
@@ -41,14 +43,25 @@ def evaluate(
     *,
     split: str = "test",
     behaviour: Path | None = None,
+    base: Path | None = None,
+    no_worse_than: Path | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Evaluate a model folder and write report.json, report.md, errors.jsonl, predictions.parquet and run.json; return the report.
+    """Evaluate a model folder; write report.html, report.json, report.md, errors.jsonl, predictions.parquet, run.json; return the report.
 
-    With ``behaviour``, a folder of cases (docs/behaviour.md), the report also holds their pass rates and failures.
+    Args:
+        model: Model folder.
+        data: Data set.
+        out: Folder for the report.
+        config: How to label, and how figures are computed.
+        split: Split of the data set.
+        behaviour: A folder of cases (docs/behaviour.md), whose pass rates and failures the report holds then.
+        base: Report or model folder to tell the changes from.
+        no_worse_than: Report that is the base where there is none. A report that was made without it, and is up to date, stays.
+        overwrite: Replace a report that exists.
 
     Raises:
-        NetralError: The model or data set is missing or does not fit, a case is malformed, or the output exists.
+        NetralError: The model, data set or base is missing or does not fit, a case is malformed, or the output exists.
     """
     folder = open_model_folder(model)
     cases = load_cases(behaviour, folder.labels) if behaviour else []
@@ -62,13 +75,23 @@ def evaluate(
     inputs = [("model", folder.fingerprint), *((path.name, file_digest(path)) for path in files)]
     if behaviour:
         inputs.append(("behaviour", folder_digest(behaviour, ("*.yaml", "*.yml"))))
+    stays = (
+        no_worse_than is not None
+        and base is None
+        and not overwrite
+        and is_current(out / RUN_FILE, fingerprint("evaluate", settings, inputs))
+    )
+    base = base or no_worse_than
+    inputs += base_inputs(base, model)
     wanted = fingerprint("evaluate", settings, inputs)
-    if is_current(out / RUN_FILE, wanted):
+    if stays or is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / "report.json").read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
     labels, choices = folder.labels, folder.decision.choices
     task: dict[str, Any] = {"labels": labels, "choices": choices, "pairs": folder.serving.pairs}
     held = load_split(data, split, **task)
+    gold = predictions_of(held, held.truth, held.truth, labels, choices)
+    before = base_answers(base, model, gold, data, split, config) if base else None
     predictor = Predictor(model, batch_tokens=config.label.batch_tokens)
     predictor.predict(held.inputs[:8])  # the first call pays for warming up
     begun = time.monotonic()
@@ -111,9 +134,13 @@ def evaluate(
     }
     if cases:
         report["behaviour"] = run_behaviour(cases, predictor, config.evaluate.confidence)
+    changed = against_base(base, model, before, answered, config) if base and before else None
+    if changed:
+        report["base"] = without_changes(changed)
     with replacing_folder(out) as target:
         write_json(target / "report.json", report)
         (target / "report.md").write_text(report_markdown(report) + statistics_markdown(report), encoding="utf-8")
+        (target / PAGE_FILE).write_text(report_page(report, answered, [], changed), encoding="utf-8", newline="\n")
         write_predictions(target / PREDICTIONS_FILE, answered)
         errors = _write_errors(target / "errors.jsonl", held, scores, given, labels)
         run: dict[str, Any] = {"stage": "evaluate", "fingerprint": wanted, "settings": settings, "inputs": dict(inputs), "errors": errors}
@@ -136,17 +163,19 @@ def _baselines(data: Path, held: LabelledSentences, task: dict[str, Any], config
 
 def _figures(given: np.ndarray, truth: np.ndarray, labels: Sequence[str], choices: Choices, bootstrap: GroupBootstrap) -> dict[str, Any]:
     figures: dict[str, Any] = _rounded(scores_of(given, truth, labels))
-    samples = bootstrap.f1(given, truth)
     for label, intervals in label_intervals(given, truth, labels, bootstrap).items():
         figures["labels"][label] |= intervals
+    values, hits, right = None, (given * truth).sum(), (given == truth).all(axis=1)
+    micro, floor = bootstrap.micro_f1(given, truth), bootstrap.f1_floor(hits, given.sum(), truth.sum())
     if choices:
         figures |= _rounded(choice_figures(given, truth, labels, choices))
-        samples = bootstrap.f1(given, truth, value_columns(given, truth, labels, choices))
+        values = value_columns(given, truth, labels, choices)
         # Of one label for each choice micro F1 is the share of right ones.
-        figures["accuracy_interval"] = bootstrap.interval(bootstrap.micro_f1(given, truth))
-    figures["macro_f1_interval"] = bootstrap.interval(samples.mean(axis=1))
-    figures["micro_f1_interval"] = bootstrap.interval(bootstrap.micro_f1(given, truth))
-    figures["exact_match_interval"] = bootstrap.interval(bootstrap.mean((given == truth).all(axis=1).astype(float)))
+        floor = bootstrap.wilson(hits, truth.sum())
+        figures["accuracy_interval"] = bootstrap.interval(micro, floor)
+    figures["macro_f1_interval"] = bootstrap.macro_f1_interval(given, truth, values)
+    figures["micro_f1_interval"] = bootstrap.interval(micro, floor)
+    figures["exact_match_interval"] = bootstrap.interval(bootstrap.mean(right.astype(float)), bootstrap.wilson(right.sum(), len(right)))
     return figures
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-_NAMES = {
+NAMES = {
     "model": "model",
     "rules": "rules (regular expressions)",
     "tfidf": "TF-IDF + logistic regression",
@@ -22,7 +22,7 @@ def with_interval(value: float, interval: list[float]) -> str:
 def table_rows(report: dict[str, Any]) -> list[list[str]]:
     """Return the table of F1 per label and system: a header row, one row a label, and the overall rows."""
     systems = report["systems"]
-    rows = [["F1", "support", *(_NAMES.get(name, name) for name in systems)]]
+    rows = [["F1", "support", *(NAMES.get(name, name) for name in systems)]]
     for label, support in report["data"]["support"].items():
         figures = (s["labels"][label] for s in systems.values())
         rows.append([label, str(support), *(with_interval(f["f1"], f["f1_interval"]) for f in figures)])
@@ -41,7 +41,7 @@ def verdict(report: dict[str, Any]) -> list[str]:
     for name, found in report["macro_f1_difference"].items():
         low, high = found["interval"]
         said = "better than" if low > 0 else "worse than" if high < 0 else "not shown to differ from"
-        lines.append(f"The model is {said} {_NAMES.get(name, name)}: macro F1 {found['difference']:+.2f} [{low:+.2f}, {high:+.2f}].")
+        lines.append(f"The model is {said} {NAMES.get(name, name)}: macro F1 {found['difference']:+.2f} [{low:+.2f}, {high:+.2f}].")
     return lines
 
 
@@ -75,14 +75,14 @@ def report_markdown(report: dict[str, Any]) -> str:
         threshold = report["model"]["thresholds"].get(label)
         lines.append(
             f"| {label} | {figures['precision']:.2f} | {figures['recall']:.2f} | {'-' if ap is None else f'{ap:.2f}'} "
-            f"| {'likeliest' if threshold is None else f'{threshold:.2f}'} | {_three(calibration['ece'], calibration['ece_interval'])} "
-            f"| {_three(calibration['brier'], calibration['brier_interval'])} |"
+            f"| {'likeliest' if threshold is None else f'{threshold:.2f}'} | {three(calibration['ece'], calibration['ece_interval'])} "
+            f"| {three(calibration['brier'], calibration['brier_interval'])} |"
         )
     lines += ["", "The wrongly labelled sentences are in `errors.jsonl`, the most confidently wrong first.", ""]
     return "\n".join(lines) + (behaviour_markdown(report["behaviour"]) if "behaviour" in report else "")
 
 
-def _three(value: float, interval: list[float]) -> str:
+def three(value: float, interval: list[float]) -> str:
     """Write a small figure with its interval."""
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 

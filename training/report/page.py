@@ -1,13 +1,20 @@
 """The evaluation report as one HTML file: figures, plots, and the worst errors in their context, to be corrected."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from netral.pages.page import render
+from training.report.figures import headline, label_cards
+from training.report.sections import base_table, behaviour_groups, confusion_tables, slice_tables
+from training.statistics.markdown import leak_lines
 from training.statistics.predictions import Predictions
+from training.statistics.slices import SMALL
 
+PAGE_FILE = "report.html"
 STYLES = ("figures.css", "errors.css")
-SCRIPTS = ("dom.js", "charts.js", "answers.js", "figures.js", "errors.js")
+SCRIPTS = ("dom.js", "charts.js", "answers.js", "errors.js")
+_HALF_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def report_page(report: dict[str, Any], found: Predictions, errors: Sequence[dict[str, Any]], changed: dict[str, Any] | None) -> str:
@@ -19,7 +26,7 @@ def report_page(report: dict[str, Any], found: Predictions, errors: Sequence[dic
         errors: Wrongly labelled sentences in their context, the most confident first (training.report.errors).
         changed: What changed against a base model (training.statistics.compare.compare); None without one.
     """
-    return render(
+    page = render(
         "training.report",
         "report.html",
         title="Evaluation",
@@ -27,4 +34,15 @@ def report_page(report: dict[str, Any], found: Predictions, errors: Sequence[dic
         scripts=SCRIPTS,
         packed=list(errors),
         report=report,
+        headline=headline(report, found),
+        labels=label_cards(report, found),
+        confusion=confusion_tables(found),
+        single=bool(found.choices),
+        slices=slice_tables(report),
+        behaviour=behaviour_groups(report),
+        base=base_table(changed),
+        leaks=leak_lines(report),
+        small=SMALL,
     )
+    # Values of a slice may hold what UTF-8 cannot.
+    return _HALF_SURROGATE.sub("\ufffd", page)

@@ -106,6 +106,22 @@ class GroupBootstrap(ArticleBootstrap):
         """Return Wilson's interval of F1, by way of the share of agreement among what was chosen or is positive."""
         return tuple(2 * share / (1 + share) for share in self.wilson(hits, chosen + positives - hits))  # type: ignore[return-value]
 
+    def macro_f1_interval(self, given: np.ndarray, truth: np.ndarray, values: np.ndarray | None = None) -> list[float]:
+        """Return the interval of macro F1, never narrower than what Wilson's intervals of the labels make of independent labels.
+
+        A model without an error has no resample with one: the plain interval would be the point [1, 1], beside labels whose own intervals
+        begin at 0.95.
+
+        Args:
+            given: 0/1 of shape (sentences, labels).
+            truth: 0/1 of that shape.
+            values: Over what macro F1 is the mean (training.data.choices.value_columns); None for the labels.
+        """
+        counts = [each.sum(0) if values is None else each.sum(0) @ values for each in (given * truth, given, truth)]
+        rows = self.f1(given, truth, values)
+        floors = [self.f1_floor(*each) for each in zip(*counts, strict=True)]
+        return self.interval(rows.mean(axis=1), self.mean_floor(rows[-1].tolist(), floors))
+
     def mean_floor(self, shares: Sequence[float], floors: Sequence[Interval]) -> Interval:
         """Return the interval of the mean of independent shares from theirs (MOVER, Zou and Donner 2008)."""
         low, high = (np.sqrt(sum((share - floor[side]) ** 2 for share, floor in zip(shares, floors, strict=True))) for side in (0, 1))

@@ -290,16 +290,35 @@ def load_systems(paths: Sequence[Path], data: Path | None, split: str, config: C
     """
     if len(paths) < 2:
         raise NetralError(f"{', '.join(map(str, paths))}: nothing to compare with", "name two or more report or model folders")
+    return {name: load_system(path, data, split, config) for name, path in zip(system_names(paths), paths, strict=True)}
+
+
+def system_names(paths: Sequence[Path]) -> list[str]:
+    """Return what to call systems: their folders' names, or where these are alike their paths.
+
+    Raises:
+        NetralError: One is given twice.
+    """
     names = [path.name or str(path) for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
     if len(set(names)) < len(names):
         raise NetralError(f"{', '.join(names)}: the same folder twice", "name each folder once")
-    return {name: _load(path, data, split, config) for name, path in zip(names, paths, strict=True)}
+    return names
 
 
-def _load(path: Path, data: Path | None, split: str, config: Config) -> Predictions:
-    if (path / PREDICTIONS_FILE).is_file() or not (path / "config.json").is_file():
+def is_model(path: Path) -> bool:
+    """Tell whether a folder is a model that has to label the sentences first, not a report."""
+    return (path / "config.json").is_file() and not (path / PREDICTIONS_FILE).is_file()
+
+
+def load_system(path: Path, data: Path | None, split: str, config: Config) -> Predictions:
+    """Read the predictions of a report folder, or label a split of a data set with a model folder.
+
+    Raises:
+        NetralError: It is neither, or a model folder without a data set.
+    """
+    if not is_model(path):
         return read_predictions(path)
     if data is None:
         raise NetralError(f"{path}: a model folder, which needs sentences to label", "pass --data, or the report of `netral evaluate`")

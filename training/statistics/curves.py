@@ -37,6 +37,20 @@ def reliability(scores: np.ndarray, truth: np.ndarray, labels: Sequence[str], bo
     return found
 
 
+def precision_recall_points(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return threshold, precision and recall at every distinct score of a label, the highest first; shape (scores, 3).
+
+    Args:
+        scores: Of each sentence.
+        truth: 0/1, at least one of them 1.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], np.cumsum(truth[order])
+    last_of_ties = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    found = hits[last_of_ties]
+    return np.column_stack([ranked[last_of_ties], found / (last_of_ties + 1), found / hits[-1]])
+
+
 def threshold_curves(scores: np.ndarray, truth: np.ndarray, labels: Sequence[str], bootstrap: GroupBootstrap) -> dict[str, Any]:
     """Return for each label precision, recall and F1 with intervals at thresholds from 0.05 to 0.95."""
     return {label: _curve(scores[:, k], truth[:, [k]], bootstrap) for k, label in enumerate(labels)}

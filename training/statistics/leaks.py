@@ -77,6 +77,6 @@ def random_split(data: Path, labels: tuple[str, ...], pairs: bool, config: Confi
     return {
         "sentences": {"train": len(train), "validation": len(validation), "test": len(test)},
         "macro_f1": round(float(scores_of(given, truth[test], labels)["macro_f1"]), _DIGITS),
-        "macro_f1_interval": bootstrap.interval(bootstrap.f1(given, truth[test]).mean(axis=1)),
+        "macro_f1_interval": bootstrap.macro_f1_interval(given, truth[test]),
         "articles_on_both_sides": len({articles[i] for i in test} & {articles[i] for i in np.concatenate([train, validation])}),
     }

@@ -92,7 +92,7 @@ def _intervals(owner: list[int], truth: np.ndarray, given: np.ndarray, samples: 
         found["BCa"][name] = np.array([new.interval(values[:, k], floors[name][k]) for k in columns])
     macro = rows["f1"].mean(axis=1)
     found["percentile"]["macro_f1"] = np.array([old.interval(macro[:samples])])
-    found["BCa"]["macro_f1"] = np.array([new.interval(macro)])
+    found["BCa"]["macro_f1"] = np.array([new.macro_f1_interval(given, truth)])
     return found
 
 
