@@ -25,6 +25,7 @@ from training.evaluation.against import against_base, base_answers, base_inputs,
 from training.evaluation.baselines import TfidfBaseline, rule_baseline
 from training.evaluation.behaviour import load_cases, run_behaviour
 from training.evaluation.metrics import calibration_of, scores_of
+from training.report.errors import error_cards
 from training.report.markdown import report_markdown
 from training.report.page import PAGE_FILE, report_page
 from training.statistics.bootstrap import GroupBootstrap
@@ -140,7 +141,8 @@ def evaluate(
     with replacing_folder(out) as target:
         write_json(target / "report.json", report)
         (target / "report.md").write_text(report_markdown(report) + statistics_markdown(report), encoding="utf-8")
-        (target / PAGE_FILE).write_text(report_page(report, answered, [], changed), encoding="utf-8", newline="\n")
+        page = report_page(report, answered, error_cards(data / f"{split}.parquet", answered), changed)
+        (target / PAGE_FILE).write_text(page, encoding="utf-8", newline="\n")
         write_predictions(target / PREDICTIONS_FILE, answered)
         errors = _write_errors(target / "errors.jsonl", held, scores, given, labels)
         run: dict[str, Any] = {"stage": "evaluate", "fingerprint": wanted, "settings": settings, "inputs": dict(inputs), "errors": errors}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netral.pages.page import render
+from training.report.errors import error_settings
 from training.report.figures import headline, label_cards
 from training.report.sections import base_table, behaviour_groups, confusion_tables, slice_tables
 from training.statistics.markdown import leak_lines
@@ -33,6 +34,7 @@ def report_page(report: dict[str, Any], found: Predictions, errors: Sequence[dic
         styles=STYLES,
         scripts=SCRIPTS,
         packed=list(errors),
+        error_settings=error_settings(found, report),
         report=report,
         headline=headline(report, found),
         labels=label_cards(report, found),
