@@ -165,7 +165,7 @@ def evaluate(
     from netral.tables import print_table
     from training.evaluation.assess import evaluate as run
     from training.evaluation.behaviour import default_folder
-    from training.report.markdown import behaviour_failures, behaviour_rows, table_rows, verdict
+    from training.report.markdown import behaviour_rows, table_rows, verdict, weakest_line
     from training.statistics.compare import verdict as compared
     from training.statistics.gates import check_against_base, check_requirements, parse_requirement
     from training.statistics.predictions import read_predictions
@@ -177,13 +177,11 @@ def evaluate(
     if found.get("unchanged"):
         say(f"evaluate: {out} is up to date, nothing to do")
     print_table(table_rows(found))
-    for line in verdict(found):
+    for line in [*verdict(found), *weakest_line(found)]:
         say(line)
     if "base" in found:
         say(compared(found["base"], *found["base"]["models"]))
     if behaviour:
-        for line in behaviour_failures(found["behaviour"]):
-            say(line)
         print_table(behaviour_rows(found["behaviour"]))
     say(f"evaluate: {found['data']['sentences']} sentences of {found['data']['articles']} articles ({split}); report in {out}/report.html")
     failed, doubtful = check_requirements(found, requirements)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from report_pages import SENTENCES, answered, error_page, make_data, predictions, report_of, write_page
+from error_pages import SENTENCES, answered, error_page, make_data, predictions, report_of, write_page
 from support import GOLD, ROOT, labelled_output, read_jsonl
 from typer.testing import CliRunner
 

@@ -5,7 +5,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from report_pages import error_page, write_page
+from error_pages import error_page, write_page
 
 from netral.labels import LABELS
 

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
-from training.report.markdown import table_rows, three, verdict, with_interval
+from training.report.markdown import table_rows, three, verdict, weakest_label, with_interval
 from training.report.plots import (
     f1_dots,
     precision_recall_legend,
@@ -53,11 +53,11 @@ def headline(report: dict[str, Any], found: Predictions) -> dict[str, Any]:
 
 
 def _weakest(report: dict[str, Any], found: Predictions) -> dict[str, Any] | None:
-    figures = {label: each for label, each in report["systems"]["model"]["labels"].items() if each["support"]}
-    if not figures:
+    label = weakest_label(report)
+    if label is None:
         return None
-    label = min(figures, key=lambda name: figures[name]["f1"])
-    return {"label": label, "f1": with_interval(figures[label]["f1"], figures[label]["f1_interval"]), **_errors(found, label)}
+    figures = report["systems"]["model"]["labels"][label]
+    return {"label": label, "f1": with_interval(figures["f1"], figures["f1_interval"]), **_errors(found, label)}
 
 
 def _errors(found: Predictions, label: str) -> dict[str, Any]:

@@ -45,6 +45,22 @@ def verdict(report: dict[str, Any]) -> list[str]:
     return lines
 
 
+def weakest_label(report: dict[str, Any]) -> str | None:
+    """Return the label that occurs and that the model knows least by F1; None where no label occurs."""
+    figures = {label: each for label, each in report["systems"]["model"]["labels"].items() if each["support"]}
+    return min(figures, key=lambda name: figures[name]["f1"], default=None)
+
+
+def weakest_line(report: dict[str, Any]) -> list[str]:
+    """Name the weakest label and what it lacks, for a person."""
+    label = weakest_label(report)
+    if label is None:
+        return []
+    found = report["systems"]["model"]["labels"][label]
+    rates = f"precision {found['precision']:.2f}, recall {found['recall']:.2f}"
+    return [f"Weakest label: {label}, F1 {with_interval(found['f1'], found['f1_interval'])} ({rates})."]
+
+
 def report_markdown(report: dict[str, Any]) -> str:
     """Write the report for a person."""
     data, interval = report["data"], report["interval"]
