@@ -4,7 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from report_pages import drawn, drawn_report, write_page
+from report_figures import drawn, drawn_report, write_page
 
 from netral.config import load_config
 from training.statistics.compare import compare
