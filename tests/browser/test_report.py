@@ -4,7 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from report_pages import drawn, drawn_report, write_page
+from report_figures import drawn, drawn_report, write_page
 
 from netral.config import load_config
 from training.statistics.compare import compare
@@ -150,6 +150,10 @@ def test_twenty_labels_keep_their_tables_within_themselves(tmp_path, open_page):
     found = drawn(tuple(f"aspek_yang_panjang_{k}:tidak ada" for k in range(20)))
     page = open_page(write_page(tmp_path / "report.html", found), viewport={"width": 1280, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    names = page.locator(".confusion thead bdi").evaluate_all(
+        "all => all.map(each => [each, each.closest('th')].map(e => e.getBoundingClientRect()).map(box => [box.top, box.bottom]))"
+    )
+    assert all(cell[0] <= name[0] and name[1] <= cell[1] for name, cell in names)  # nothing is cut
     heads = [each.bounding_box() for each in page.locator(".confusion thead th").all()[1:-1]]
     assert all(a["x"] + a["width"] <= b["x"] + 1 for a, b in pairwise(heads))
     assert all(each["height"] > each["width"] for each in heads[:20])  # they stand upright

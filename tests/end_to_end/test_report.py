@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from report_pages import Page
+from report_figures import Page
 from sklearn.metrics import f1_score, precision_recall_curve
 from typer.testing import CliRunner
 

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from report_pages import NUMBER, Page, drawn, drawn_report, write_page
+from report_figures import NUMBER, Page, drawn, drawn_report, write_page
 from sklearn.metrics import average_precision_score, confusion_matrix, f1_score, precision_recall_curve, precision_score, recall_score
 
 from netral.config import load_config
