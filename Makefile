@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 # Your own articles: make demo ARTICLES=path/to/folder
 ARTICLES ?= examples/articles
-# Labels corrected on a page of the demo: make demo CORRECTIONS=path/to/corrections.jsonl
+# What was corrected on the demo's pages, one file or several: make demo CORRECTIONS="corrections.jsonl answers.jsonl"
 CORRECTIONS ?=
 RECIPE := configs/recipes/mini.yaml
 
@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: install
-	$(BIN)/netral prepare data/gold/articles.jsonl $(if $(CORRECTIONS),$(ARTICLES)) -c $(RECIPE) $(CORRECTIONS:%=--gold % --keep-splits $(DEMO)/data) --out $(DEMO)/data --overwrite
+	$(BIN)/netral prepare data/gold/articles.jsonl $(if $(CORRECTIONS),$(ARTICLES)) -c $(RECIPE) $(CORRECTIONS:%=--gold %) $(if $(CORRECTIONS),--keep-splits $(DEMO)/data) --out $(DEMO)/data --overwrite
 	$(BIN)/netral train -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/model --resume --overwrite
 	$(BIN)/netral evaluate $(DEMO)/model -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/report --behaviour --base inference/default_model --overwrite
 	$(BIN)/netral card $(DEMO)/model --report $(DEMO)/report

@@ -207,6 +207,7 @@ function saveAnswers() {
   const name = settings.annotator.replace(/[^\p{L}\p{N}_-]+/gu, "-");
   download(`answers-${name}-${settings.digest}.jsonl`, answers.lines(names, settings.annotator));
   toast(`${answers.decided} answers downloaded`);
+  byId("then").open = true;
 }
 
 // Keys
