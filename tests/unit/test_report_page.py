@@ -224,7 +224,7 @@ def test_nothing_that_a_name_or_value_holds_becomes_markup(tmp_path):
     report = drawn_report(found, slices={attack: [attack] * len(found)})
     path = write_page(tmp_path / "report.html", found, report)
     page = Page(path)
-    assert [each.get("id") for each in page.root.iter("script")] == ["packed", None]
+    assert not page.root.xpath("//*[contains(@class, 'panel')]//script")
     assert "\ufffd" in page.section("slices").text_content()
     assert not [link for link in page.root.xpath("//a/@href") if not re.fullmatch(r"#[\w%.=-]+", link)]
     assert "&lt;script&gt;alert(1)" in page.text
