@@ -26,8 +26,8 @@ PLAIN = "plain: random batches, padded to the longest, fp32"
 # Name, how sentences are put into batches, precision. Everything else is the recipe's and alike.
 SYSTEMS = (
     (PLAIN, "random", "fp32"),
-    ("length grouping", "group_by_length", "fp32"),
-    ("netral: length grouping, auto", "group_by_length", "auto"),
+    ("length grouping, fp32", "group_by_length", "fp32"),
+    ("length grouping, bf16", "group_by_length", "bf16"),
 )
 # The first steps allocate memory and choose kernels.
 _UNCOUNTED = 5
@@ -93,12 +93,12 @@ def table(config: Config, data: Path, steps: int, seeds: int, peaks: dict[str, f
     base = median(clock.tokens / clock.seconds for clock, *_ in runs[PLAIN])
     for name, _, precision in SYSTEMS:
         rate = median(clock.tokens / clock.seconds for clock, *_ in runs[name])
-        share = [_operations(clock, shape, work) / clock.seconds / peaks[choose_precision(precision)] for clock, _, shape in runs[name]]  # type: ignore[arg-type]
+        share = [_operations(clock, shape, work) / clock.seconds / peaks[precision] for clock, _, shape in runs[name]]
         clocks, figures = [clock for clock, *_ in runs[name]], [figure for _, figure, _ in runs[name]]
         filled = sum(clock.tokens for clock in clocks) / sum(clock.positions for clock in clocks)
         rows.append(
             [
-                name if precision != "auto" else f"{name} ({choose_precision('auto')})",
+                f"{name} (the recipe here)" if name != PLAIN and precision == choose_precision("auto") else name,
                 f"{rate:.0f}",
                 f"{rate / base:.2f}",
                 f"{filled:.0%}",
