@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 # Your own articles: make demo ARTICLES=path/to/folder
 ARTICLES ?= examples/articles
-# What was corrected on the demo's pages, one file or several: make demo CORRECTIONS="corrections.jsonl answers.jsonl"
+# What was corrected on the demo's pages, every file so far, names without spaces: make demo CORRECTIONS="a.jsonl b.jsonl"
 CORRECTIONS ?=
 RECIPE := configs/recipes/mini.yaml
 

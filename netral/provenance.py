@@ -43,11 +43,11 @@ def folder_digest(folder: Path, patterns: Sequence[str] = ("*",)) -> str:
 
 @cache
 def code_digest() -> str:
-    """Return a digest of netral's own source code, so that changed code counts as changed work."""
+    """Return a digest of netral's own source code, that of its pages too, so that changed code counts as changed work."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for package in ("netral", "training", "inference"):
-        for path in sorted((root / package).rglob("*.py")):
+        for path in sorted(path for path in (root / package).rglob("*") if path.suffix in (".py", ".html", ".js", ".css")):
             digest.update(f"{path.relative_to(root).as_posix()}\0{file_digest(path)}\n".encode())
     return digest.hexdigest()
 

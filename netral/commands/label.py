@@ -110,7 +110,8 @@ def _review_line(review: dict[str, Any], out: str, model: Path | None, level: st
     """Say how many sentences lie in the model's review bands, and how to get them."""
     labels = ", ".join(f"{n} {name}" for name, n in review["labels"].items())
     line = f"label: {review['sentences']} sentences lie in the review bands: {labels}"
-    if not review["sentences"] or level != "sentence":
+    # `review` reads sentence rows, from a disk.
+    if not review["sentences"] or level != "sentence" or "://" in out:
         return line
     command = ["netral", "review", "OUT" if out == "-" else out, "--model", str(model or "MODEL"), "--out", "queue.jsonl"]
     return f"{line}; next: {shlex.join(command)}"

@@ -46,7 +46,7 @@ def prepare(
     if gold or counts["corrected"]:
         say(f"prepare: corrected: {counts['corrected']} sentences have other labels by a later label file")
     if counts.get("moved"):
-        say(f"prepare: {counts['moved']} articles changed their split: a near-duplicate of theirs came in", level="warning")
+        say(f"prepare: {counts['moved']} sentences changed their split: a near-duplicate of their article came in", level="warning")
     rejects = ", ".join(f"{n} {reason}" for reason, n in counts["rejects"].items()) or "none"
     say(f"prepare: rejects: {rejects}; without labels: {counts['unlabelled']}; written to {out}")
 

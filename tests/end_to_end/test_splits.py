@@ -21,6 +21,14 @@ def splits_of(data):
     }
 
 
+def sentences_of(data):
+    return {
+        text: split
+        for split in ("train", "validation", "test")
+        for text in pq.read_table(data / f"{split}.parquet")["sentence"].to_pylist()
+    }
+
+
 def articles(numbers, labels):
     """Sentences of which no two are near-duplicates."""
     said = "Camat {place} ke-{n} mengingatkan {n}{n}{n} pegawai {n}-{place} agar netral {n}."
@@ -62,11 +70,53 @@ def test_a_new_article_that_joins_two_splits_takes_both_to_the_held_out_one(tmp_
 
 
 def test_the_second_time_nothing_is_done(tmp_path):
+    first = write_jsonl(tmp_path / "first.jsonl", articles(range(20), ["warning"]))
+    config = load_config(None, ["prepare.near_duplicate=0.9"])
+    prepare([str(first)], tmp_path / "data", config)
+    more = write_jsonl(tmp_path / "more.jsonl", articles(range(20, 26), ["warning"]))
+    again = [[str(first), str(more)], tmp_path / "data", config]
+    assert "unchanged" not in prepare(*again, keep_splits=tmp_path / "data", overwrite=True)
+    assert prepare(*again, keep_splits=tmp_path / "data", overwrite=True)["unchanged"]
+    prepare(again[0], tmp_path / "other", config, keep_splits=tmp_path / "data")
+    assert prepare(again[0], tmp_path / "other", config, keep_splits=tmp_path / "data")["unchanged"]
+
+
+def test_articles_without_ids_are_known_by_their_sentences(tmp_path):
+    """Ids that are made of rows shift when a row comes in before them."""
+    config = load_config(None, ["prepare.near_duplicate=0.9"])
+    rows = [{"sentence": row["sentence"], "labels": row["labels"]} for row in articles(range(40), ["warning"])]
+    path = tmp_path / "rows.jsonl"
+    prepare([str(write_jsonl(path, rows))], tmp_path / "data", config)
+    before = sentences_of(tmp_path / "data")
+    write_jsonl(path, [{"sentence": "Harga cabai turun di pasar induk sejak dua pekan lalu.", "labels": []}, *rows])
+    run = prepare([str(path)], tmp_path / "data", config, keep_splits=tmp_path / "data", overwrite=True)
+    after = sentences_of(tmp_path / "data")
+    assert {text: after[text] for text in before} == before
+    assert run["counts"]["moved"] == 0
+
+
+def test_what_was_held_out_never_trains(tmp_path):
+    rows = articles(range(30), ["warning"])
+    config = load_config(None, ["prepare.near_duplicate=0.9"])
+    prepare([str(write_jsonl(tmp_path / "a.jsonl", rows))], tmp_path / "data", config)
+    before = splits_of(tmp_path / "data")
+    tested = [row for row in rows if before[row["article_id"]] == "test"]
+    write_jsonl(tmp_path / "a.jsonl", [row for row in rows if row not in tested])
+    write_jsonl(tmp_path / "silver.jsonl", tested)
+    config = load_config(None, ["prepare.near_duplicate=0.9", "prepare.train_only=silver*"])
+    inputs = [str(tmp_path / name) for name in ("a.jsonl", "silver.jsonl")]
+    run = prepare(inputs, tmp_path / "second", config, keep_splits=tmp_path / "data")
+    assert run["counts"]["rejects"] == {"near_held_out": len(tested)}
+    assert not {row["article_id"] for row in tested} & set(splits_of(tmp_path / "second"))
+
+
+def test_a_damaged_data_set_is_named(tmp_path):
     path = write_jsonl(tmp_path / "first.jsonl", articles(range(20), ["warning"]))
     config = load_config(None, ["prepare.near_duplicate=0.9"])
     prepare([str(path)], tmp_path / "data", config)
-    prepare([str(path)], tmp_path / "data", config, keep_splits=tmp_path / "data", overwrite=True)
-    assert prepare([str(path)], tmp_path / "data", config, keep_splits=tmp_path / "data", overwrite=True)["unchanged"]
+    (tmp_path / "data" / "test.parquet").write_bytes(b"PAR1")
+    with pytest.raises(NetralError, match="cannot be read"):
+        prepare([str(path)], tmp_path / "other", config, keep_splits=tmp_path / "data")
 
 
 def test_splits_that_are_not_there_or_given_otherwise_are_refused(tmp_path):

@@ -123,7 +123,10 @@ def test_what_matches_nothing_is_rejected_with_its_file(inputs):
     ("content", "message"),
     [
         ([span("a0", ["warning"]), span("a0", [])], "one.jsonl:2: other labels than row 1 gives the same sentence"),
+        ([span("a0", ["warning"]), span("a0", [], sentence_id="a0:0")], "one.jsonl:2: other labels than row 1 gives the same sentence"),
         ([span("a0", None)], "one.jsonl:1: not a label row"),
+        ([span("a0", []), span("a1", "")], "one.jsonl:2: not a label row (`labels` is no list)"),
+        ([span("a0", {})], "one.jsonl:1: not a label row (`labels` is no list)"),
         ([span("a0", ["x"])], "one.jsonl:1: unknown label 'x'"),
         ([span("a0", []) | {"sentence": {}}], "one.jsonl:1: `sentence` is no text"),
         ([span("a0", []) | {"sentence": "ASN lain"}], "one.jsonl:1: the article a0 does not hold this sentence"),
@@ -133,6 +136,18 @@ def test_a_wrong_correction_is_refused_with_its_row(inputs, content, message):
     write_jsonl(Path("one.jsonl"), content)
     assert message in prepare("--gold", "labels.jsonl", "--gold", "one.jsonl", refused=True)
     assert not Path("data").exists()
+
+
+def test_a_row_of_nothing_but_brackets_is_refused(inputs):
+    Path("one.jsonl").write_text("[" * 100_000, encoding="utf-8")
+    assert "one.jsonl:1: not a label row" in prepare("--gold", "one.jsonl", refused=True)
+
+
+def test_two_label_files_of_one_name_both_stand_in_the_record(inputs):
+    Path("second").mkdir()
+    write_jsonl(Path("second/labels.jsonl"), [span("a0", [])])
+    prepare("--gold", "labels.jsonl", "--gold", "second/labels.jsonl")
+    assert {"labels.jsonl", "labels.jsonl (2)"} < set(json.loads(Path("data/run.json").read_text(encoding="utf-8"))["inputs"])
 
 
 def test_a_row_that_stands_twice_counts_once(inputs):

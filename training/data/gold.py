@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def read_gold(path: Path, config: Config) -> GoldFile:
         NetralError: A row is wrong, or two rows give a sentence different labels. A wrong label file is a mistake to correct, not
             noise to skip.
     """
-    spans: dict[tuple[Any, ...], GoldSpan] = {}
+    spans: dict[tuple[Any, ...], list[GoldSpan]] = defaultdict(list)
     for line in read_lines(path, config.read.max_record_bytes):
         if not line.reason and not line.data.strip():
             continue
@@ -51,20 +52,26 @@ def read_gold(path: Path, config: Config) -> GoldFile:
         try:
             row: Any = json.loads(line.data) if not line.reason else None
             place = (str(row["article_id"]), row["start"], row["end"], row["sentence"])
+            if not isinstance(row["labels"], list):
+                raise TypeError("`labels` is no list")
             span = GoldSpan(*place, tuple(row["labels"]), line.row, str(row.get("sentence_id") or ""))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise NetralError(
                 f"{where}: not a label row ({line.reason or error})", "each row needs article_id, start, end, sentence, labels"
             ) from None
         _check(span, where, config)
-        before = spans.setdefault((*place, span.sentence_id), span)
-        if set(before.labels) != set(span.labels):
+        # Records without offsets share a place: there the id tells sentences apart. A row without an id means whatever stands at its place.
+        same = [each for each in spans[place] if each.sentence_id == span.sentence_id or not (each.sentence_id and span.sentence_id)]
+        other = next((each for each in same if set(each.labels) != set(span.labels)), None)
+        if other:
             raise NetralError(
-                f"{where}: other labels than row {before.row} gives the same sentence",
-                "keep one of the rows; `netral annotate import … --gold labels.jsonl` decides between annotators",
+                f"{where}: other labels than row {other.row} gives the same sentence",
+                "keep one of the rows, or put the later ones into a file of their own: netral prepare --gold FIRST --gold SECOND",
             )
+        if all(each.sentence_id != span.sentence_id for each in spans[place]):
+            spans[place].append(span)
     by_article: dict[str, list[GoldSpan]] = defaultdict(list)
-    for span in spans.values():
+    for span in chain.from_iterable(spans.values()):
         by_article[span.article_id].append(span)
     return GoldFile(path, {article: sorted(found, key=lambda s: s.start) for article, found in by_article.items()})
 

@@ -15,7 +15,7 @@ from netral.text import model_text
 # Characters rather than words: typos, names and numbers swapped leave most of them alike.
 _SHINGLE = 5
 # A short sentence ("Demikian dikatakan.") may stand in any two articles without either being a copy.
-_LINKING_CHARS = 40
+LINKING_CHARS = 40
 _BLOCK = 512
 
 
@@ -47,7 +47,7 @@ def group_articles(sentences: Sequence[str], articles: Sequence[str], threshold:
     if sentences:
         matrix = _shingles(sentences)
         sizes = np.asarray(matrix.sum(axis=1)).ravel()
-        links = np.array([len(s) >= _LINKING_CHARS for s in sentences])
+        links = np.array([len(s) >= LINKING_CHARS for s in sentences])
         for begin in range(0, len(sentences), _BLOCK):
             end = min(begin + _BLOCK, len(sentences))
             near = _jaccard(matrix[begin:end], matrix, sizes[begin:end], sizes) >= threshold

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from training.data.given_labels import with_labels
 from training.data.gold import GoldFile, GoldSpan, join_gold, join_records, read_gold, relabelled
 from training.data.near_duplicates import closest_across, group_articles
 from training.data.partition import SPLITS
-from training.data.splits import divided, moved, read_splits, split_counts, texts_of
+from training.data.splits import Earlier, divided, moved, read_splits, split_counts, texts_of
 from training.statistics.leaks import SIMILARITY_FILE
 
 _AUDITED_PAIRS = 20
@@ -62,8 +62,13 @@ def prepare(
     # In their order, for of two label files the later counts.
     settings["prepare"]["gold"] = [file_digest(path) for path in gold_paths]
     sources = [(path.name, file_digest(path)) for path in [*paths, *gold_paths]]
-    earlier = read_splits(keep_splits, config) if keep_splits else {}
-    wanted = fingerprint("prepare", [settings, earlier], sources)
+    earlier = read_splits(keep_splits, config) if keep_splits else None
+    if keep_splits:
+        # A data set that keeps its own splits is what it is: made again from the same input it would be the same.
+        settings["keep_splits"] = (
+            "its own" if keep_splits.resolve() == out.resolve() else [file_digest(keep_splits / f"{s}.parquet") for s in SPLITS]
+        )
+    wanted = fingerprint("prepare", settings, sources)
     if is_current(out / RUN_FILE, wanted):
         return {**json.loads((out / RUN_FILE).read_text(encoding="utf-8")), "unchanged": True}
     refuse_existing(out, overwrite)
@@ -75,7 +80,16 @@ def prepare(
             f"{', '.join(inputs)}: no sentence with a gold label{why}",
             "name the label file with `--gold`, or give records a `sentence` and a `labels` field (see docs/tasks.md)",
         )
-    return _write(found, out, config, wanted, dict(sources), earlier)
+    return _write(found, out, config, wanted, _by_name(sources), earlier)
+
+
+def _by_name(sources: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Key digests by file name, numbered where two files have one."""
+    found: dict[str, str] = {}
+    for name, digest in sources:
+        same = sum(each == name or each.startswith(f"{name} (") for each in found)
+        found[f"{name} ({same + 1})" if same else name] = digest
+    return found
 
 
 def _label_files(config: Config, inputs: Sequence[Path]) -> list[Path]:
@@ -157,14 +171,14 @@ def _check_slices(article: Article, spans: Sequence[GoldSpan], path: Path) -> No
             )
 
 
-def _write(found: Collected, out: Path, config: Config, wanted: str, sources: dict[str, str], earlier: Mapping[str, str]) -> dict[str, Any]:
+def _write(found: Collected, out: Path, config: Config, wanted: str, sources: dict[str, str], earlier: Earlier | None) -> dict[str, Any]:
     texts = texts_of(found.labelled, config)
     gold = [_in_order(s.gold or (), config) for s in found.labelled]
     # Divided as if no label had been corrected, so that a correction moves no sentence to another split: divided by the corrected labels,
     # ten corrections of the gold corpus left 20 of its 90 test articles where they were.
     first = [_in_order(found.replaced.get(s.sentence_id, s.gold or ()), config) for s in found.labelled]
     groups = group_articles(texts, [s.article_id for s in found.labelled], config.prepare.near_duplicate)
-    splits, near_held_out = divided(found.labelled, texts, groups, first, config, earlier)
+    splits, near_held_out = divided(found.labelled, texts, groups, first, config, earlier or Earlier())
     found.rejects += near_held_out
     kept = [i for i, split in enumerate(splits) if split]
     found.labelled, gold = [found.labelled[i] for i in kept], [gold[i] for i in kept]
@@ -180,7 +194,7 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
             "unlabelled": len(found.unlabelled),
             "rejects": dict(sorted(Counter(r.reason for r in found.rejects).items())),
             "dropped": dict(sorted(found.dropped.items())),
-            **({"moved": moved(found.labelled, splits, earlier)} if earlier else {}),
+            **({"moved": moved(found.labelled, texts_of(found.labelled, config), splits, earlier)} if earlier else {}),
             "splits": {split: split_counts(split, splits, found.labelled, gold, groups, config.label_names) for split in SPLITS},
         },
         "libraries": libraries(),

@@ -1,16 +1,18 @@
 """Which split each labelled sentence goes to: by its file's name, as in an earlier data set, or by shares."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from netral.config import Config
 from netral.errors import NetralError
 from netral.records import SECOND, Reject, Sentence
-from training.data.near_duplicates import group_articles
+from training.data.near_duplicates import LINKING_CHARS, group_articles
 from training.data.partition import SPLITS, partition
 
 
@@ -19,25 +21,53 @@ def texts_of(sentences: Sequence[Sentence], config: Config) -> list[str]:
     return [f"{s.text} {s.meta[SECOND]}" if config.pairs else s.text for s in sentences]
 
 
-def read_splits(data: Path, config: Config) -> dict[str, str]:
-    """Return the split of each article of a data set made before.
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Where the sentences of an earlier data set stood.
+
+    An article is known by its sentences, not by its id: ids made of rows shift when a file grows.
+
+    Attributes:
+        in_articles: The split of each sentence by article id and text.
+        alone: The same by the text alone, of sentences so long that two articles which share one are near-duplicates.
+    """
+
+    in_articles: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    alone: Mapping[str, str] = field(default_factory=dict)
+
+    def split_of(self, sentence: Sentence, text: str) -> str | None:
+        """Return where a sentence stood; None for one that is new."""
+        found = [split for split in (self.in_articles.get((sentence.article_id, text)), self.alone.get(text)) if split]
+        return max(found, key=SPLITS.index, default=None)
+
+
+def read_splits(data: Path, config: Config) -> Earlier:
+    """Return the splits of a data set made before.
 
     Raises:
         NetralError: It is no data set, or the configuration names the splits by file.
     """
     if config.prepare.splits:
         raise NetralError(f"--keep-splits {data}: prepare.splits already says which file is which split", "leave one of the two out")
-    files = [data / f"{split}.parquet" for split in SPLITS]
-    missing = next((path for path in files if not path.is_file()), None)
-    if missing:
-        raise NetralError(
-            f"--keep-splits {data}: no prepared data set, {missing.name} is missing", "name what `netral prepare --out` named"
-        )
-    return {
-        article: split
-        for split, path in zip(SPLITS, files, strict=True)
-        for article in pq.read_table(path, columns=["article_id"])["article_id"].unique().to_pylist()
-    }
+    in_articles: dict[tuple[str, str], str] = {}
+    alone: dict[str, str] = {}
+    for split in SPLITS:
+        path = data / f"{split}.parquet"
+        if not path.is_file():
+            raise NetralError(
+                f"--keep-splits {data}: no prepared data set, {path.name} is missing", "name what `netral prepare --out` named"
+            )
+        try:
+            rows = pq.read_table(path).to_pylist()
+            for row in rows:
+                text = f"{row['sentence']} {row[SECOND]}" if config.pairs else row["sentence"]
+                # In the order of SPLITS, so that of a sentence in two splits the held-out one counts.
+                in_articles[row["article_id"], text] = split
+                if len(text) >= LINKING_CHARS:
+                    alone[text] = split
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise NetralError(f"--keep-splits {data}: {path.name} cannot be read ({error})", "make the data set again") from None
+    return Earlier(in_articles, alone)
 
 
 def divided(
@@ -46,7 +76,7 @@ def divided(
     groups: Sequence[int],
     gold: Sequence[Sequence[str]],
     config: Config,
-    earlier: Mapping[str, str],
+    earlier: Earlier,
 ) -> tuple[list[str], list[Reject]]:
     """Return the split of each sentence, and the sentences that may only train but are too near to a held-out one.
 
@@ -59,8 +89,8 @@ def divided(
         groups: Their near-duplicate groups.
         gold: Their labels.
         config: The shares, or the names of the files of each split.
-        earlier: Of articles of an earlier data set, the split that they stay in. Of a near-duplicate group with articles in several, all
-            go to test, or else to validation.
+        earlier: Where sentences stood before: their articles stay there. Of a near-duplicate group with articles in several splits, all go
+            to test, or else to validation.
 
     Raises:
         NetralError: A file's name fits no split of ``prepare.splits``, or several.
@@ -73,7 +103,8 @@ def divided(
     free = [i for i, only in enumerate(train_only) if not only]
     own = group_articles([texts[i] for i in free], [labelled[i].article_id for i in free], config.prepare.near_duplicate)
     fractions = {split: getattr(config.prepare, split) for split in SPLITS}
-    kept = _kept(own, [labelled[i].article_id for i in free], earlier)
+    before = [earlier.split_of(sentence, text) for sentence, text in zip(labelled, texts, strict=True)]
+    kept = _kept(own, [before[i] for i in free])
     placed = partition(own, [gold[i] for i in free], fractions, config.prepare.seed, kept)
     splits = ["train"] * len(train_only)
     held: dict[int, str] = {}
@@ -83,25 +114,27 @@ def divided(
             held[groups[i]] = splits[i]
     rejects = []
     for i, sentence in enumerate(labelled):
-        if train_only[i] and groups[i] in held:
-            detail = f"may only train, but is close to a sentence of {held[groups[i]]}: {sentence.text[:120]}"
+        held_out = held.get(groups[i]) or (before[i] if before[i] != "train" else None)
+        if train_only[i] and held_out:
+            detail = f"may only train, but is close to a sentence of {held_out}: {sentence.text[:120]}"
             rejects.append(Reject(sentence.file, sentence.row, "near_held_out", detail, sentence.sentence_id))
             splits[i] = ""
     return splits, rejects
 
 
-def _kept(groups: Sequence[int], articles: Sequence[str], earlier: Mapping[str, str]) -> dict[int, str]:
+def _kept(groups: Sequence[int], before: Sequence[str | None]) -> dict[int, str]:
     kept: dict[int, str] = {}
-    for group, article in zip(groups, articles, strict=True):
+    for group, split in zip(groups, before, strict=True):
         # Held-out sentences were perhaps looked at already, but a sentence that was trained on can be taken out of training.
-        if article in earlier:
-            kept[group] = max(kept.get(group, SPLITS[0]), earlier[article], key=SPLITS.index)
+        if split:
+            kept[group] = max(kept.get(group, SPLITS[0]), split, key=SPLITS.index)
     return kept
 
 
-def moved(labelled: Sequence[Sentence], splits: Sequence[str], earlier: Mapping[str, str]) -> int:
-    """Return how many articles are in another split than before, because a near-duplicate of theirs came in."""
-    return len({s.article_id for s, split in zip(labelled, splits, strict=True) if earlier.get(s.article_id, split) != split})
+def moved(labelled: Sequence[Sentence], texts: Sequence[str], splits: Sequence[str], earlier: Earlier) -> int:
+    """Return how many sentences are in another split than before, because a near-duplicate of their article came in."""
+    now = zip(labelled, texts, splits, strict=True)
+    return len({text for s, text, split in now if split and earlier.split_of(s, text) not in (None, split)})
 
 
 def _given_split(sentence: Sentence, patterns: Mapping[Any, str]) -> str:
