@@ -252,8 +252,17 @@ def _mark_headline(found: list[dict[str, Any]], title: str) -> None:
     if first is None or first["kind"] != "sentence":
         return
     same = _WORD.findall(first["text"].lower()) == _WORD.findall(title.lower())
-    if same if title else not first["text"].endswith(_CLOSED) and len(first["text"]) <= 200:
+    if same if title else like_a_headline(first["text"]):
         first["headline"] = True
+
+
+def like_a_headline(text: str) -> bool:
+    """Tell whether the first sentence of an article may be its headline: a line that no full stop ends.
+
+    >>> like_a_headline("Bupati Ingatkan ASN"), like_a_headline("Bupati mengingatkan ASN.")
+    (True, False)
+    """
+    return not text.endswith(_CLOSED) and len(text) <= 200
 
 
 def _sentence(row: LabelledRow, labels: tuple[str, ...]) -> dict[str, Any]:

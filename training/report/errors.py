@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from inference.pages.data import first_text, host, web_address
+from inference.pages.data import first_text, host, like_a_headline, web_address
 from netral.citations.dates import article_date
 from netral.errors import NetralError
 from netral.records import SECOND
@@ -22,6 +22,10 @@ from training.statistics.predictions import Predictions
 
 # Sentences shown before and after: a quotation often spans more than one, as for annotators (configs/base.yaml, annotate.context).
 CONTEXT = 2
+# Sentences further apart than so many characters do not follow each other: between them stands what cleaning dropped, or a sentence that
+# the data set lacks. In the 361 articles of `make demo` 96 % of the gaps are of at most 2, and the shortest of 4,818 sentences has 18.
+_GAP = 15
+_ELLIPSIS = "…"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -35,7 +39,8 @@ def error_cards(data_file: Path, found: Predictions) -> list[dict[str, Any]]:
     Returns:
         ``key`` (digest of the sentence and the label names), ``id``, ``article``, ``start``, ``end``, ``text`` as a reader sees it and
         ``raw`` where the row is written differently; ``gold`` and ``given`` as numbers of labels, ``scores`` in that order. Where there
-        is such a thing: ``second`` of a pair, ``before``, ``after``, ``headline``, ``outlet``, ``date``.
+        is such a thing: ``second`` of a pair, ``before`` and ``after`` (with an ellipsis where text is left out), ``headline``,
+        ``outlet``, ``date``.
 
     Raises:
         NetralError: The file cannot be read, or does not hold the sentences.
@@ -110,13 +115,25 @@ def _context(row: dict[str, Any], article: Sequence[dict[str, Any]]) -> dict[str
     }
     title = _readable(first_text(meta, "title"))
     # Records of sentences without their places all begin at 0: what stands around them is not known.
-    known = all(before["end"] <= after["start"] for before, after in pairwise(article))
-    texts = [_readable(each["sentence"]) for each in (article if known else [row])]
-    at = next(i for i, each in enumerate(article) if each["sentence_id"] == row["sentence_id"]) if known else 0
-    about |= {"before": texts[max(at - CONTEXT, 0) : at], "after": texts[at + 1 : at + 1 + CONTEXT]}
-    near = {_words(each) for each in (*about["before"], texts[at], *about["after"])}
-    about["headline"] = next((each for each in (title, texts[0]) if each and _words(each) not in near), "")
+    known = all(one["end"] <= other["start"] for one, other in pairwise(article))
+    rows = article if known else [row]
+    at = next(i for i, each in enumerate(rows) if each["sentence_id"] == row["sentence_id"])
+    before, after = _joined(rows[max(at - CONTEXT, 0) : at + 1]), _joined(rows[at : at + 1 + CONTEXT])
+    about |= {"before": before[:-1], "after": after[1:]}
+    near = {_words(each) for each in (*before, *after)}
+    first = _readable(rows[0]["sentence"])
+    headline = title or (first if rows[0]["start"] <= _GAP and like_a_headline(first) else "")
+    about["headline"] = "" if _words(headline) in near else headline
     return {name: value for name, value in about.items() if value}
+
+
+def _joined(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return sentences as a reader sees them, with an ellipsis where they do not follow each other."""
+    texts = [_readable(rows[0]["sentence"])]
+    for one, other in pairwise(rows):
+        texts += [_ELLIPSIS] if other["start"] - one["end"] > _GAP else []
+        texts.append(_readable(other["sentence"]))
+    return texts
 
 
 def _words(text: str) -> tuple[str, ...]:
