@@ -10,6 +10,7 @@ from report_figures import NUMBER, Page, drawn, drawn_report, write_page
 from sklearn.metrics import average_precision_score, confusion_matrix, f1_score, precision_recall_curve, precision_score, recall_score
 
 from netral.config import load_config
+from training.data.choices import choice_figures
 from training.statistics.compare import compare
 from training.statistics.predictions import write_predictions
 
@@ -157,6 +158,24 @@ def test_slices_are_those_of_their_sentences(world):
         # From 12 to 108 units of 120 is from 0 to 1.
         assert (float(strip.xpath(".//*[name()='circle']/@cx")[0]) - 12) / 96 == pytest.approx(np.mean(f1), **CLOSE)
     assert "outlet: the data hold no such field." in page.section("slices").text_content()
+
+
+@pytest.mark.parametrize("aspects", [False, True])
+def test_slices_are_held_against_the_same_mean_of_the_whole_split(tmp_path, aspects):
+    """Neither a label that does not occur counts, nor are the values of aspects joined, as they are for the headline's macro F1."""
+    labels = tuple(name for names in ASPECTS.values() for name in names) if aspects else ("a", "b", "c")
+    found = drawn(labels, choices=ASPECTS if aspects else None)
+    if not aspects:
+        found.truth[:, 1] = 0
+    report = drawn_report(found)
+    if aspects:
+        report["systems"]["model"]["macro_f1"] = choice_figures(found.given, found.truth, labels, ASPECTS)["macro_f1"]
+    wanted = np.mean([f1_score(found.truth[:, k], found.given[:, k]) for k in range(len(labels)) if found.truth[:, k].any()])
+    assert report["systems"]["model"]["macro_f1"] != pytest.approx(wanted, abs=5e-4)
+    section = Page(write_page(tmp_path / "report.html", found, report)).section("slices")
+    lines = [float(re.findall(NUMBER, each)[0]) for each in section.xpath(".//tbody//*[@class='curve use']/@d")]
+    assert [(x - 12) / 96 for x in lines] == [pytest.approx(wanted, **CLOSE)] * 3
+    assert "the upright line is that mean over the labels that occur in the whole split" in section.text_content()
 
 
 def test_every_plot_has_a_name_a_description_and_axes(world):
