@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, f1_score,
 
 from netral.config import load_config
 from training.data.choices import choice_figures
+from training.report.markdown import report_markdown, weakest_line
 from training.statistics.compare import compare
 from training.statistics.predictions import write_predictions
 
@@ -224,6 +225,26 @@ def test_behaviour_shows_rates_and_failures(tmp_path):
     assert "ASN boleh ikut. missing a; unexpected b (a 0.10, b 0.90)" in text
 
 
+def test_a_label_that_is_never_given_has_no_precision(tmp_path):
+    found = drawn()
+    found.given[:, 1] = 0  # the baseline gives the first alone
+    report = drawn_report(found)
+    page = Page(write_page(tmp_path / "report.html", found, report))
+    plot = page.plot("Precision and recall: b")
+    assert not plot.drawn("mark")
+    assert not plot.drawn("whisker")
+    assert len(page.plot("Precision and recall: a").drawn("mark")) == 2
+    assert len(page.plot("Precision and recall: c").drawn("mark")) == 1
+    figure = plot.svg.getparent()
+    assert [" ".join(each.text_content().split()) for each in figure.findall(".//li")] == ["every threshold", "guessing"]
+    (card,) = [each for each in page.section("labels").findall("details") if each.findtext(".//bdi") == "b"]
+    facts = {each.findtext("dt"): each.findtext("dd") for each in card.findall(".//dl/div")}
+    assert (facts["precision"], facts["recall"][:4]) == ("–", "0.00")
+    rows = [line for line in report_markdown(report).splitlines() if line.startswith("| b |")]
+    assert rows[1].startswith("| b | – | 0.00 | 0.")
+    assert weakest_line(report)[0].endswith("(precision –, recall 0.00).")
+
+
 def test_a_label_that_never_occurs(tmp_path):
     found = drawn()
     found.truth[:, 1] = 0
@@ -233,6 +254,7 @@ def test_a_label_that_never_occurs(tmp_path):
     text = page.section("labels").text_content()
     assert "No sentence of this split has the label" in text
     assert "Precision and recall: b" not in page.text
+    assert re.search(r"recall</dt><dd>–<", page.text)
     assert page.plot("Reliability: b").circles()
 
 

@@ -52,7 +52,7 @@ def precision_recall_plot(label: str, points: np.ndarray, systems: Mapping[str, 
     Args:
         label: Its name.
         points: Threshold, precision and recall at each distinct score, the highest first (training.statistics.curves).
-        systems: Precision and recall of each system as it decides, the model's with intervals.
+        systems: Precision and recall of each system that gives the label at all, the model's with intervals.
         share: Share of sentences that have the label: the precision of guessing.
         series: Colour of the curve.
     """
