@@ -82,6 +82,10 @@ def test_figures_over_thresholds(world):
         points = [(plot.x(float(x)), plot.y(float(y))) for x, y in re.findall(rf"({NUMBER}) ({NUMBER})", curve.get("d"))]
         assert len(points) == 19
         assert [y for _, y in points] == [pytest.approx(score(truth, scores >= round(x, 2) - 1e-9), **CLOSE) for x, _ in points]
+    # Whatever is drawn is in the legend, in the same class.
+    signs = {" ".join(each.text_content().split()): each.find(".//path").get("class") for each in plot.svg.getparent().findall(".//li")}
+    assert list(signs) == ["F1", "precision", "recall", "interval of F1", "in use: 0.50"]
+    assert sorted(signs.values()) == sorted(each.get("class") for each in plot.svg.findall("path") if each.get("class") != "grid")
     (use,) = plot.drawn("curve use")
     assert plot.x(float(re.findall(NUMBER, use.get("d"))[0])) == pytest.approx(0.5, **CLOSE)
 
