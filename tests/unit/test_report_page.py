@@ -229,6 +229,15 @@ def test_behaviour_shows_rates_and_failures(tmp_path):
     assert "ASN boleh ikut. missing a; unexpected b (a 0.10, b 0.90)" in text
 
 
+@pytest.mark.parametrize(("empty", "times"), [(4, 1), (0, 0)])
+def test_where_every_sentence_has_a_label_none_can_stay_without(tmp_path, empty, times):
+    found = drawn()
+    report = drawn_report(found) | {"empty_kept": {"kept": 0, "of": empty, "share": 0.0, "interval": [0.0, 1.0]}}
+    page = Page(write_page(tmp_path / "report.html", found, report))
+    for text in (page.section("headline").text_content(), report_markdown(report).lower()):
+        assert text.count("sentences without a label that stay without one") == text.count(f"0 of {empty}") == times
+
+
 def test_a_label_that_is_never_given_has_no_precision(tmp_path):
     found = drawn()
     found.given[:, 1] = 0  # the baseline gives the first alone

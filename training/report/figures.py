@@ -77,7 +77,7 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     worst = max(report["calibration"], key=lambda label: report["calibration"][label]["ece"])
     error = report["calibration"][worst]
     facts = [("exact match", with_interval(model["exact_match"], model["exact_match_interval"]))]
-    if kept:
+    if kept and kept["of"]:
         share = with_interval(kept["share"], kept["interval"])
         facts.append(("sentences without a label that stay without one", f"{kept['kept']} of {kept['of']}: {share}"))
     macro = with_interval(precision["macro_average_precision"], precision["macro_average_precision_interval"])

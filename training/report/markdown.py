@@ -118,7 +118,7 @@ def three(value: float, interval: list[float]) -> str:
 
 
 def _empty_line(found: dict[str, Any] | None) -> list[str]:
-    return [] if found is None else [f"- Sentences without a label that stay without one: {found['kept']} of {found['of']}"]
+    return [f"- Sentences without a label that stay without one: {found['kept']} of {found['of']}"] if found and found["of"] else []
 
 
 def _citation_lines(found: dict[str, Any] | None) -> list[str]:
