@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from inference.pages.data import first_text, host, like_a_headline, web_address
 from netral.citations.dates import article_date
 from netral.errors import NetralError
+from netral.pages.text import readable, whole_unicode
 from netral.records import SECOND
-from netral.text.normalise import normalise
-from training.statistics.predictions import Predictions
+from training.statistics.predictions import Predictions, wrong_sentences
 
 # Sentences shown before and after: a quotation often spans more than one, as for annotators (configs/base.yaml, annotate.context).
 CONTEXT = 2
@@ -26,7 +26,6 @@ CONTEXT = 2
 # the data set lacks. In the 361 articles of `make demo` 96 % of the gaps are of at most 2, and the shortest of 4,818 sentences has 18.
 _GAP = 15
 _ELLIPSIS = "…"
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def error_cards(data_file: Path, found: Predictions) -> list[dict[str, Any]]:
@@ -46,10 +45,8 @@ def error_cards(data_file: Path, found: Predictions) -> list[dict[str, Any]]:
         NetralError: The file cannot be read, or does not hold the sentences.
     """
     rows, articles = _read(data_file)
-    wrong = np.flatnonzero((found.given != found.truth).any(axis=1))
-    confidence = np.where(found.given != found.truth, np.abs(found.scores - found.truth), 0).max(axis=1, initial=0)
     cards = []
-    for i in sorted(wrong.tolist(), key=lambda i: (-confidence[i], i)):
+    for i in wrong_sentences(found):
         row = rows.get(found.sentence_ids[i])
         if row is None:
             raise NetralError(f"{data_file}: does not hold {found.sentence_ids[i]}", "evaluate on the data set as it is now")
@@ -73,7 +70,7 @@ def error_settings(found: Predictions, report: Mapping[str, Any]) -> dict[str, A
         "thresholds": [thresholds.get(label) for label in found.labels],
         "split": report["data"]["split"],
         "sentences": len(found),
-        "wrong": int((found.given != found.truth).any(axis=1).sum()),
+        "wrong": len(wrong_sentences(found)),
     }
 
 
@@ -91,7 +88,7 @@ def _read(data_file: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[di
 
 
 def _sentence(row: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    text = _readable(row["sentence"])
+    text = _line(row["sentence"])
     place = [row[name] for name in ("sentence_id", "article_id", "start", "end", "sentence")] + [row.get(SECOND)]
     made = {
         # Answers are kept under it: they outlive a new model and a new split, and never meet another sentence or label set.
@@ -101,7 +98,7 @@ def _sentence(row: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
     if text != row["sentence"]:
         made["raw"] = row["sentence"]
     if row.get(SECOND) is not None:
-        made["second"] = _readable(row[SECOND])
+        made["second"] = _line(row[SECOND])
     return made
 
 
@@ -110,10 +107,10 @@ def _context(row: dict[str, Any], article: Sequence[dict[str, Any]]) -> dict[str
     meta = _meta(row)
     day = article_date(meta)
     about: dict[str, Any] = {
-        "outlet": _readable(first_text(meta, "outlet")) or host(web_address(first_text(meta, "url"))),
+        "outlet": _line(first_text(meta, "outlet")) or host(web_address(first_text(meta, "url"))),
         "date": day.isoformat() if day else "",
     }
-    title = _readable(first_text(meta, "title"))
+    title = _line(first_text(meta, "title"))
     # Records of sentences without their places all begin at 0: what stands around them is not known.
     known = all(one["end"] <= other["start"] for one, other in pairwise(article))
     rows = article if known else [row]
@@ -121,7 +118,7 @@ def _context(row: dict[str, Any], article: Sequence[dict[str, Any]]) -> dict[str
     before, after = _joined(rows[max(at - CONTEXT, 0) : at + 1]), _joined(rows[at : at + 1 + CONTEXT])
     about |= {"before": before[:-1], "after": after[1:]}
     near = {_words(each) for each in (*before, *after)}
-    first = _readable(rows[0]["sentence"])
+    first = _line(rows[0]["sentence"])
     headline = title or (first if rows[0]["start"] <= _GAP and like_a_headline(first) else "")
     about["headline"] = "" if _words(headline) in near else headline
     return {name: value for name, value in about.items() if value}
@@ -129,10 +126,10 @@ def _context(row: dict[str, Any], article: Sequence[dict[str, Any]]) -> dict[str
 
 def _joined(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Return sentences as a reader sees them, with an ellipsis where they do not follow each other."""
-    texts = [_readable(rows[0]["sentence"])]
+    texts = [_line(rows[0]["sentence"])]
     for one, other in pairwise(rows):
         texts += [_ELLIPSIS] if other["start"] - one["end"] > _GAP else []
-        texts.append(_readable(other["sentence"]))
+        texts.append(_line(other["sentence"]))
     return texts
 
 
@@ -140,8 +137,9 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+", text.casefold()))
 
 
-def _readable(text: str) -> str:
-    return " ".join(normalise(text).text.split())
+def _line(text: str) -> str:
+    """Write a text as a reader sees it, without spaces at its ends."""
+    return readable(text).strip()
 
 
 def _meta(row: dict[str, Any]) -> dict[str, Any]:
@@ -150,6 +148,4 @@ def _meta(row: dict[str, Any]) -> dict[str, Any]:
         meta = json.loads(row["meta"])
     except (ValueError, RecursionError):
         return {}
-    return (
-        {name: _SURROGATE.sub("\ufffd", value) for name, value in meta.items() if isinstance(value, str)} if isinstance(meta, dict) else {}
-    )
+    return {name: whole_unicode(value) for name, value in meta.items() if isinstance(value, str)} if isinstance(meta, dict) else {}
