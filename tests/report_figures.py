@@ -86,6 +86,7 @@ def _system(found: Predictions, given: np.ndarray, boot: GroupBootstrap) -> dict
             "precision": float(hits[k] / max(chosen[k], 1)),
             "recall": float(hits[k] / max(positives[k], 1)),
             "support": int(positives[k]),
+            "predicted": int(chosen[k]),
             **intervals[label],
         }
         for k, label in enumerate(found.labels)

@@ -19,11 +19,10 @@ from netral.config import ReadSettings, TextSettings
 from netral.errors import NetralError
 from netral.io.columns import ALIASES
 from netral.io.readers import given_provenance
+from netral.pages.text import readable, whole_unicode
 from netral.records import Article, Drop
 from netral.text import TextStage, model_text
-from netral.text.normalise import normalise
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"\w+")
 _CLOSED = tuple('.!?…"”’')
 # What the tooltip of a citation shows; the id and the surface stand beside it.
@@ -189,16 +188,16 @@ def _checked(row: dict[str, Any]) -> LabelledRow:
     try:
         json.dumps(row, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        row = _whole_unicode(row)
+        row = _whole(row)
     return LabelledRow.model_validate(row)
 
 
-def _whole_unicode(value: Any) -> Any:
+def _whole(value: Any) -> Any:
     if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
+        return whole_unicode(value)
     if isinstance(value, dict):
-        return {_whole_unicode(key): _whole_unicode(item) for key, item in value.items()}
-    return [_whole_unicode(item) for item in value] if isinstance(value, list) else value
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def _add_source(article: LabelledArticle, sources: Sources, stage: TextStage) -> None:
@@ -252,8 +251,17 @@ def _mark_headline(found: list[dict[str, Any]], title: str) -> None:
     if first is None or first["kind"] != "sentence":
         return
     same = _WORD.findall(first["text"].lower()) == _WORD.findall(title.lower())
-    if same if title else not first["text"].endswith(_CLOSED) and len(first["text"]) <= 200:
+    if same if title else like_a_headline(first["text"]):
         first["headline"] = True
+
+
+def like_a_headline(text: str) -> bool:
+    """Tell whether the first sentence of an article may be its headline: a line that no full stop ends.
+
+    >>> like_a_headline("Bupati Ingatkan ASN"), like_a_headline("Bupati mengingatkan ASN.")
+    (True, False)
+    """
+    return not text.endswith(_CLOSED) and len(text) <= 200
 
 
 def _sentence(row: LabelledRow, labels: tuple[str, ...]) -> dict[str, Any]:
@@ -281,21 +289,12 @@ def _parts(row: LabelledRow) -> list[Any]:
             parts[-1]["to"].append(cited.shown())
             continue
         if start > last:
-            parts.append(_readable(row.sentence[last:start]))
-        parts.append({"text": _readable(row.sentence[start:stop]), "to": [cited.shown()]})
+            parts.append(readable(row.sentence[last:start]))
+        parts.append({"text": readable(row.sentence[start:stop]), "to": [cited.shown()]})
         last = stop
     if last < len(row.sentence) or not parts:
-        parts.append(_readable(row.sentence[last:]))
+        parts.append(readable(row.sentence[last:]))
     return parts
-
-
-def _readable(text: str) -> str:
-    r"""Write a stretch as a reader sees it: entities as characters, any run of spaces as one.
-
-    >>> _readable("UU&nbsp;ASN\n berlaku ")
-    'UU ASN berlaku '
-    """
-    return re.sub(r"\s+", " ", normalise(text).text)
 
 
 def label_names(articles: list[LabelledArticle], default: tuple[str, ...]) -> tuple[str, ...]:

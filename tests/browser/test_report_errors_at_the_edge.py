@@ -51,6 +51,26 @@ def test_thousands_of_errors_are_drawn_twenty_at_a_time(tmp_path, open_page, mon
     assert page.locator(".error").count() == 20
 
 
+def test_keys_decide_no_card_that_is_not_drawn(tmp_path, open_page, monkeypatch):
+    page = open_page(write_page(tmp_path / "p.html", [card(i) for i in range(30)], settings(30), monkeypatch))
+    page.wait_for_selector(".error")
+    for _ in range(26):
+        page.keyboard.press("j")
+    assert page.locator(".error.selected .facts > code").inner_text() == "a25:1"
+    page.get_by_label("only those not looked at").check()  # all thirty still, of which twenty are drawn
+    assert page.locator(".error").count() == 20
+    for key in "mgu1c":
+        page.keyboard.press(key)
+    assert page.locator("#errors-done").inner_text() == "0 of 30 looked at, 0 labels changed"
+    page.keyboard.press("j")
+    assert page.locator(".error.selected .facts > code").inner_text() == "a0:1"
+    page.get_by_label("Search").fill("ke-0")
+    assert page.locator(".error.selected").count() == 1  # one that is drawn stays selected
+    page.get_by_label("only those not looked at").focus()
+    page.keyboard.press("m")
+    assert page.locator("#errors-done").inner_text() == "1 of 30 looked at, 1 label changed"
+
+
 def test_hostile_text_runs_nothing_and_breaks_no_layout(tmp_path, open_page, monkeypatch):
     cards = []
     for i, attack in enumerate(ATTACKS):

@@ -79,6 +79,39 @@ def test_a_title_of_the_record_is_the_headline_unless_it_is_near(tmp_path):
     assert [each.get("headline") for each in cards(tmp_path, rows, wrong)] == ["Judul dari Rekaman", None]
 
 
+def test_sentences_that_are_far_apart_do_not_follow_each_other(tmp_path):
+    """Of articles of which some sentences are labelled the data set holds only those."""
+    rows = article("x", TEXTS)
+    for row in rows[3:]:  # between the third and the fourth 16 characters in all, one more than a sign or a dateline
+        row |= {"start": row["start"] + 14, "end": row["end"] + 14}
+    for row in rows[5:]:  # between the fifth and the sixth 15
+        row |= {"start": row["start"] + 13, "end": row["end"] + 13}
+    found = cards(tmp_path, rows, {f"x:{number}": ([1, 0], [0, 0], [0.4, 0.1]) for number in (3, 4, 5)})
+    assert [(each.get("before"), each.get("after")) for each in found] == [
+        (TEXTS[:2], ["…", *TEXTS[3:5]]),
+        ([*TEXTS[1:3], "…"], TEXTS[4:6]),
+        ([TEXTS[2], "…", TEXTS[3]], TEXTS[5:7]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "moved", "headline"),
+    [
+        ("Bupati Ingatkan ASN", 0, "Bupati Ingatkan ASN"),
+        ("Bupati Ingatkan ASN", 15, "Bupati Ingatkan ASN"),
+        ("Bupati Ingatkan ASN", 16, None),  # something stands before it
+        ("Bupati mengingatkan ASN.", 0, None),
+        ("Bupati ingatkan ASN " * 11, 0, None),  # 219 characters
+    ],
+)
+def test_the_first_sentence_is_the_headline_only_if_it_looks_like_one(tmp_path, first, moved, headline):
+    rows = article("x", [first, *TEXTS[1:]])
+    for row in rows:
+        row |= {"start": row["start"] + moved, "end": row["end"] + moved}
+    (card,) = cards(tmp_path, rows, {"x:5": ([1, 0], [0, 0], [0.4, 0.1])})
+    assert card.get("headline") == headline
+
+
 def test_outlet_and_date_are_read_as_everywhere(tmp_path):
     meta = [{"Media": "Warta &amp; Kabar", "tanggal": "Senin, 18 November 2024"}, {"url": "https://www.example.org/a"}, {"outlet": 3}]
     rows = [row for i, each in enumerate(meta) for row in article(f"x{i}", TEXTS[:2], **each)]

@@ -62,6 +62,17 @@ def test_no_error_is_no_certainty():
     assert labels[0][0] < figures["macro_f1_interval"][0] < 1
 
 
+def test_a_label_that_neither_occurs_nor_is_given_does_not_widen_macro_f1():
+    truth = np.tile([1, 0], (20, 1))
+    boot = GroupBootstrap(list(range(20)), 100, 0.95, 1)
+    # The mean of 1 [0.9124, 1], as above, and of 0, which is known.
+    assert boot.macro_f1_interval(truth, truth) == pytest.approx([0.5 - (1 - 0.9124) / 2, 0.5], abs=1e-4)
+    # Given once, and wrongly: of 1 thing 0 agree, Wilson's upper end 3.8415 / 4.8415 = 0.7935, as F1 0.8849.
+    given = truth.copy()
+    given[0, 1] = 1
+    assert boot.macro_f1_interval(given, truth)[1] == pytest.approx(0.5 + 0.8849 / 2, abs=1e-4)
+
+
 def test_accuracy_without_an_error_is_no_certainty_either():
     truth = np.tile([1, 0], (20, 1))
     figures = _figures(truth, truth, ("a", "b"), {"": ["a", "b"]}, GroupBootstrap(list(range(20)), 100, 0.95, 1))

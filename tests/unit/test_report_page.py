@@ -10,6 +10,8 @@ from report_figures import NUMBER, Page, drawn, drawn_report, write_page
 from sklearn.metrics import average_precision_score, confusion_matrix, f1_score, precision_recall_curve, precision_score, recall_score
 
 from netral.config import load_config
+from training.data.choices import choice_figures
+from training.report.markdown import report_markdown, weakest_line
 from training.statistics.compare import compare
 from training.statistics.predictions import write_predictions
 
@@ -80,6 +82,10 @@ def test_figures_over_thresholds(world):
         points = [(plot.x(float(x)), plot.y(float(y))) for x, y in re.findall(rf"({NUMBER}) ({NUMBER})", curve.get("d"))]
         assert len(points) == 19
         assert [y for _, y in points] == [pytest.approx(score(truth, scores >= round(x, 2) - 1e-9), **CLOSE) for x, _ in points]
+    # Whatever is drawn is in the legend, in the same class.
+    signs = {" ".join(each.text_content().split()): each.find(".//path").get("class") for each in plot.svg.getparent().findall(".//li")}
+    assert list(signs) == ["F1", "precision", "recall", "interval of F1", "in use: 0.50"]
+    assert sorted(signs.values()) == sorted(each.get("class") for each in plot.svg.findall("path") if each.get("class") != "grid")
     (use,) = plot.drawn("curve use")
     assert plot.x(float(re.findall(NUMBER, use.get("d"))[0])) == pytest.approx(0.5, **CLOSE)
 
@@ -159,6 +165,24 @@ def test_slices_are_those_of_their_sentences(world):
     assert "outlet: the data hold no such field." in page.section("slices").text_content()
 
 
+@pytest.mark.parametrize("aspects", [False, True])
+def test_slices_are_held_against_the_same_mean_of_the_whole_split(tmp_path, aspects):
+    """Neither a label that does not occur counts, nor are the values of aspects joined, as they are for the headline's macro F1."""
+    labels = tuple(name for names in ASPECTS.values() for name in names) if aspects else ("a", "b", "c")
+    found = drawn(labels, choices=ASPECTS if aspects else None)
+    if not aspects:
+        found.truth[:, 1] = 0
+    report = drawn_report(found)
+    if aspects:
+        report["systems"]["model"]["macro_f1"] = choice_figures(found.given, found.truth, labels, ASPECTS)["macro_f1"]
+    wanted = np.mean([f1_score(found.truth[:, k], found.given[:, k]) for k in range(len(labels)) if found.truth[:, k].any()])
+    assert report["systems"]["model"]["macro_f1"] != pytest.approx(wanted, abs=5e-4)
+    section = Page(write_page(tmp_path / "report.html", found, report)).section("slices")
+    lines = [float(re.findall(NUMBER, each)[0]) for each in section.xpath(".//tbody//*[@class='curve use']/@d")]
+    assert [(x - 12) / 96 for x in lines] == [pytest.approx(wanted, **CLOSE)] * 3
+    assert "the upright line is that mean over the labels that occur in the whole split" in section.text_content()
+
+
 def test_every_plot_has_a_name_a_description_and_axes(world):
     page, _, _ = world
     plots = [each for each in page.root.iter("svg") if each.get("aria-hidden") is None]
@@ -205,6 +229,35 @@ def test_behaviour_shows_rates_and_failures(tmp_path):
     assert "ASN boleh ikut. missing a; unexpected b (a 0.10, b 0.90)" in text
 
 
+@pytest.mark.parametrize(("empty", "times"), [(4, 1), (0, 0)])
+def test_where_every_sentence_has_a_label_none_can_stay_without(tmp_path, empty, times):
+    found = drawn()
+    report = drawn_report(found) | {"empty_kept": {"kept": 0, "of": empty, "share": 0.0, "interval": [0.0, 1.0]}}
+    page = Page(write_page(tmp_path / "report.html", found, report))
+    for text in (page.section("headline").text_content(), report_markdown(report).lower()):
+        assert text.count("sentences without a label that stay without one") == text.count(f"0 of {empty}") == times
+
+
+def test_a_label_that_is_never_given_has_no_precision(tmp_path):
+    found = drawn()
+    found.given[:, 1] = 0  # the baseline gives the first alone
+    report = drawn_report(found)
+    page = Page(write_page(tmp_path / "report.html", found, report))
+    plot = page.plot("Precision and recall: b")
+    assert not plot.drawn("mark")
+    assert not plot.drawn("whisker")
+    assert len(page.plot("Precision and recall: a").drawn("mark")) == 2
+    assert len(page.plot("Precision and recall: c").drawn("mark")) == 1
+    figure = plot.svg.getparent()
+    assert [" ".join(each.text_content().split()) for each in figure.findall(".//li")] == ["every threshold", "guessing"]
+    (card,) = [each for each in page.section("labels").findall("details") if each.findtext(".//bdi") == "b"]
+    facts = {each.findtext("dt"): each.findtext("dd") for each in card.findall(".//dl/div")}
+    assert (facts["precision"], facts["recall"][:4]) == ("–", "0.00")
+    rows = [line for line in report_markdown(report).splitlines() if line.startswith("| b |")]
+    assert rows[1].startswith("| b | – | 0.00 | 0.")
+    assert weakest_line(report)[0].endswith("(precision –, recall 0.00).")
+
+
 def test_a_label_that_never_occurs(tmp_path):
     found = drawn()
     found.truth[:, 1] = 0
@@ -214,6 +267,7 @@ def test_a_label_that_never_occurs(tmp_path):
     text = page.section("labels").text_content()
     assert "No sentence of this split has the label" in text
     assert "Precision and recall: b" not in page.text
+    assert re.search(r"recall</dt><dd>–<", page.text)
     assert page.plot("Reliability: b").circles()
 
 

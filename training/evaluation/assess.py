@@ -31,7 +31,7 @@ from training.report.page import PAGE_FILE, report_page
 from training.statistics.bootstrap import GroupBootstrap
 from training.statistics.evaluation import average_precision_figures, label_intervals, more_figures, predictions_of, share_interval
 from training.statistics.markdown import statistics_markdown
-from training.statistics.predictions import PREDICTIONS_FILE, write_predictions
+from training.statistics.predictions import PREDICTIONS_FILE, Predictions, write_predictions, wrong_sentences
 
 _DIGITS = 4
 
@@ -144,7 +144,7 @@ def evaluate(
         page = report_page(report, answered, error_cards(data / f"{split}.parquet", answered), changed)
         (target / PAGE_FILE).write_text(page, encoding="utf-8", newline="\n")
         write_predictions(target / PREDICTIONS_FILE, answered)
-        errors = _write_errors(target / "errors.jsonl", held, scores, given, labels)
+        errors = _write_errors(target / "errors.jsonl", held, answered)
         run: dict[str, Any] = {"stage": "evaluate", "fingerprint": wanted, "settings": settings, "inputs": dict(inputs), "errors": errors}
         run["files"] = sorted(path.name for path in target.iterdir())
         write_json(target / RUN_FILE, {**run, "libraries": libraries()})
@@ -233,20 +233,19 @@ def _f1(given: np.ndarray, truth: np.ndarray) -> float:
     return round(2 * int((given & truth).sum()) / max(int(given.sum() + truth.sum()), 1), _DIGITS)
 
 
-def _write_errors(path: Path, held: LabelledSentences, scores: np.ndarray, given: np.ndarray, labels: Sequence[str]) -> int:
+def _write_errors(path: Path, held: LabelledSentences, found: Predictions) -> int:
     """Write the wrongly labelled sentences, the most confidently wrong first."""
-    wrong = np.flatnonzero((given != held.truth).any(axis=1))
-    confidence = np.where(given != held.truth, np.abs(scores - held.truth), 0).max(axis=1)
+    wrong = wrong_sentences(found)
     with JsonlWriter(path) as writer:
-        for i in sorted(wrong, key=lambda i: (-confidence[i], i)):
+        for i in wrong:
             writer.write(
                 {
                     "sentence_id": held.sentence_ids[i],
                     "sentence": held.sentences[i],
                     **({SECOND: held.seconds[i]} if held.seconds else {}),
-                    "gold": [label for k, label in enumerate(labels) if held.truth[i, k]],
-                    "labels": [label for k, label in enumerate(labels) if given[i, k]],
-                    "scores": dict(zip(labels, map(float, scores[i]), strict=True)),
+                    "gold": [label for k, label in enumerate(found.labels) if found.truth[i, k]],
+                    "labels": [label for k, label in enumerate(found.labels) if found.given[i, k]],
+                    "scores": dict(zip(found.labels, map(float, found.scores[i]), strict=True)),
                 }
             )
     return len(wrong)

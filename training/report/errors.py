@@ -13,16 +13,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from inference.pages.data import first_text, host, web_address
+from inference.pages.data import first_text, host, like_a_headline, web_address
 from netral.citations.dates import article_date
 from netral.errors import NetralError
+from netral.pages.text import readable, whole_unicode
 from netral.records import SECOND
-from netral.text.normalise import normalise
-from training.statistics.predictions import Predictions
+from training.statistics.predictions import Predictions, wrong_sentences
 
 # Sentences shown before and after: a quotation often spans more than one, as for annotators (configs/base.yaml, annotate.context).
 CONTEXT = 2
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# Sentences further apart than so many characters do not follow each other: between them stands what cleaning dropped, or a sentence that
+# the data set lacks. In the 361 articles of `make demo` 96 % of the gaps are of at most 2, and the shortest of 4,818 sentences has 18.
+_GAP = 15
+_ELLIPSIS = "…"
 
 
 def error_cards(data_file: Path, found: Predictions) -> list[dict[str, Any]]:
@@ -35,16 +38,15 @@ def error_cards(data_file: Path, found: Predictions) -> list[dict[str, Any]]:
     Returns:
         ``key`` (digest of the sentence and the label names), ``id``, ``article``, ``start``, ``end``, ``text`` as a reader sees it and
         ``raw`` where the row is written differently; ``gold`` and ``given`` as numbers of labels, ``scores`` in that order. Where there
-        is such a thing: ``second`` of a pair, ``before``, ``after``, ``headline``, ``outlet``, ``date``.
+        is such a thing: ``second`` of a pair, ``before`` and ``after`` (with an ellipsis where text is left out), ``headline``,
+        ``outlet``, ``date``.
 
     Raises:
         NetralError: The file cannot be read, or does not hold the sentences.
     """
     rows, articles = _read(data_file)
-    wrong = np.flatnonzero((found.given != found.truth).any(axis=1))
-    confidence = np.where(found.given != found.truth, np.abs(found.scores - found.truth), 0).max(axis=1, initial=0)
     cards = []
-    for i in sorted(wrong.tolist(), key=lambda i: (-confidence[i], i)):
+    for i in wrong_sentences(found):
         row = rows.get(found.sentence_ids[i])
         if row is None:
             raise NetralError(f"{data_file}: does not hold {found.sentence_ids[i]}", "evaluate on the data set as it is now")
@@ -68,7 +70,7 @@ def error_settings(found: Predictions, report: Mapping[str, Any]) -> dict[str, A
         "thresholds": [thresholds.get(label) for label in found.labels],
         "split": report["data"]["split"],
         "sentences": len(found),
-        "wrong": int((found.given != found.truth).any(axis=1).sum()),
+        "wrong": len(wrong_sentences(found)),
     }
 
 
@@ -86,7 +88,7 @@ def _read(data_file: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[di
 
 
 def _sentence(row: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    text = _readable(row["sentence"])
+    text = _line(row["sentence"])
     place = [row[name] for name in ("sentence_id", "article_id", "start", "end", "sentence")] + [row.get(SECOND)]
     made = {
         # Answers are kept under it: they outlive a new model and a new split, and never meet another sentence or label set.
@@ -96,7 +98,7 @@ def _sentence(row: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
     if text != row["sentence"]:
         made["raw"] = row["sentence"]
     if row.get(SECOND) is not None:
-        made["second"] = _readable(row[SECOND])
+        made["second"] = _line(row[SECOND])
     return made
 
 
@@ -105,26 +107,39 @@ def _context(row: dict[str, Any], article: Sequence[dict[str, Any]]) -> dict[str
     meta = _meta(row)
     day = article_date(meta)
     about: dict[str, Any] = {
-        "outlet": _readable(first_text(meta, "outlet")) or host(web_address(first_text(meta, "url"))),
+        "outlet": _line(first_text(meta, "outlet")) or host(web_address(first_text(meta, "url"))),
         "date": day.isoformat() if day else "",
     }
-    title = _readable(first_text(meta, "title"))
+    title = _line(first_text(meta, "title"))
     # Records of sentences without their places all begin at 0: what stands around them is not known.
-    known = all(before["end"] <= after["start"] for before, after in pairwise(article))
-    texts = [_readable(each["sentence"]) for each in (article if known else [row])]
-    at = next(i for i, each in enumerate(article) if each["sentence_id"] == row["sentence_id"]) if known else 0
-    about |= {"before": texts[max(at - CONTEXT, 0) : at], "after": texts[at + 1 : at + 1 + CONTEXT]}
-    near = {_words(each) for each in (*about["before"], texts[at], *about["after"])}
-    about["headline"] = next((each for each in (title, texts[0]) if each and _words(each) not in near), "")
+    known = all(one["end"] <= other["start"] for one, other in pairwise(article))
+    rows = article if known else [row]
+    at = next(i for i, each in enumerate(rows) if each["sentence_id"] == row["sentence_id"])
+    before, after = _joined(rows[max(at - CONTEXT, 0) : at + 1]), _joined(rows[at : at + 1 + CONTEXT])
+    about |= {"before": before[:-1], "after": after[1:]}
+    near = {_words(each) for each in (*before, *after)}
+    first = _line(rows[0]["sentence"])
+    headline = title or (first if rows[0]["start"] <= _GAP and like_a_headline(first) else "")
+    about["headline"] = "" if _words(headline) in near else headline
     return {name: value for name, value in about.items() if value}
+
+
+def _joined(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return sentences as a reader sees them, with an ellipsis where they do not follow each other."""
+    texts = [_line(rows[0]["sentence"])]
+    for one, other in pairwise(rows):
+        texts += [_ELLIPSIS] if other["start"] - one["end"] > _GAP else []
+        texts.append(_line(other["sentence"]))
+    return texts
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+", text.casefold()))
 
 
-def _readable(text: str) -> str:
-    return " ".join(normalise(text).text.split())
+def _line(text: str) -> str:
+    """Write a text as a reader sees it, without spaces at its ends."""
+    return readable(text).strip()
 
 
 def _meta(row: dict[str, Any]) -> dict[str, Any]:
@@ -133,6 +148,4 @@ def _meta(row: dict[str, Any]) -> dict[str, Any]:
         meta = json.loads(row["meta"])
     except (ValueError, RecursionError):
         return {}
-    return (
-        {name: _SURROGATE.sub("\ufffd", value) for name, value in meta.items() if isinstance(value, str)} if isinstance(meta, dict) else {}
-    )
+    return {name: whole_unicode(value) for name, value in meta.items() if isinstance(value, str)} if isinstance(meta, dict) else {}

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
-from training.report.markdown import table_rows, three, verdict, weakest_label, with_interval
+from training.report.markdown import rate, table_rows, three, verdict, weakest_label, with_interval
 from training.report.plots import (
     f1_dots,
     precision_recall_legend,
@@ -77,7 +77,7 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     worst = max(report["calibration"], key=lambda label: report["calibration"][label]["ece"])
     error = report["calibration"][worst]
     facts = [("exact match", with_interval(model["exact_match"], model["exact_match_interval"]))]
-    if kept:
+    if kept and kept["of"]:
         share = with_interval(kept["share"], kept["interval"])
         facts.append(("sentences without a label that stay without one", f"{kept['kept']} of {kept['of']}: {share}"))
     macro = with_interval(precision["macro_average_precision"], precision["macro_average_precision_interval"])
@@ -108,8 +108,8 @@ def _card(report: dict[str, Any], found: Predictions, k: int, label: str) -> dic
         **_errors(found, label),
         "figures": [
             ("threshold", "the likeliest is given" if threshold is None else f"{threshold:.2f}"),
-            ("precision", with_interval(model["precision"], model["precision_interval"])),
-            ("recall", with_interval(model["recall"], model["recall_interval"])),
+            ("precision", rate(model, "precision")),
+            ("recall", rate(model, "recall")),
             ("average precision", "–" if ap is None else with_interval(ap, average["label_intervals"][label])),
             ("calibration error", three(calibration["ece"], calibration["ece_interval"])),
             ("Brier score", three(calibration["brier"], calibration["brier_interval"])),
@@ -123,6 +123,7 @@ def _card(report: dict[str, Any], found: Predictions, k: int, label: str) -> dic
     truth = found.truth[:, k]
     if truth.any():
         points = precision_recall_points(found.scores[:, k], truth)
-        card["curve"] = precision_recall_plot(label, points, systems, float(truth.mean()), k)
-        card["curve_legend"] = precision_recall_legend(list(systems), k)
+        giving = {name: each for name, each in systems.items() if each["predicted"]}
+        card["curve"] = precision_recall_plot(label, points, giving, float(truth.mean()), k)
+        card["curve_legend"] = precision_recall_legend(list(giving), k)
     return card

@@ -8,6 +8,8 @@ NAMES = {
     "tfidf": "TF-IDF + logistic regression",
     "majority": "most frequent label",
 }
+# Which count of a label each is a share of.
+_RATE_OF = {"precision": "predicted", "recall": "support"}
 
 
 def with_interval(value: float, interval: list[float]) -> str:
@@ -17,6 +19,17 @@ def with_interval(value: float, interval: list[float]) -> str:
     '0.81 [0.70, 0.90]'
     """
     return f"{value:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
+def rate(figures: dict[str, Any], name: str, *, interval: bool = True) -> str:
+    """Write the precision or recall of a label; a dash where it was never given, or never to be given: nothing over nothing.
+
+    >>> rate({"precision": 0.0, "predicted": 0}, "precision", interval=False)
+    '–'
+    """
+    if not figures[_RATE_OF[name]]:
+        return "–"
+    return with_interval(figures[name], figures[f"{name}_interval"]) if interval else f"{figures[name]:.2f}"
 
 
 def table_rows(report: dict[str, Any]) -> list[list[str]]:
@@ -57,7 +70,7 @@ def weakest_line(report: dict[str, Any]) -> list[str]:
     if label is None:
         return []
     found = report["systems"]["model"]["labels"][label]
-    rates = f"precision {found['precision']:.2f}, recall {found['recall']:.2f}"
+    rates = ", ".join(f"{name} {rate(found, name, interval=False)}" for name in _RATE_OF)
     return [f"Weakest label: {label}, F1 {with_interval(found['f1'], found['f1_interval'])} ({rates})."]
 
 
@@ -90,7 +103,8 @@ def report_markdown(report: dict[str, Any]) -> str:
         ap, calibration = report["average_precision"]["labels"][label], report["calibration"][label]
         threshold = report["model"]["thresholds"].get(label)
         lines.append(
-            f"| {label} | {figures['precision']:.2f} | {figures['recall']:.2f} | {'-' if ap is None else f'{ap:.2f}'} "
+            f"| {label} | {rate(figures, 'precision', interval=False)} | {rate(figures, 'recall', interval=False)} "
+            f"| {'–' if ap is None else f'{ap:.2f}'} "
             f"| {'likeliest' if threshold is None else f'{threshold:.2f}'} | {three(calibration['ece'], calibration['ece_interval'])} "
             f"| {three(calibration['brier'], calibration['brier_interval'])} |"
         )
@@ -104,7 +118,7 @@ def three(value: float, interval: list[float]) -> str:
 
 
 def _empty_line(found: dict[str, Any] | None) -> list[str]:
-    return [] if found is None else [f"- Sentences without a label that stay without one: {found['kept']} of {found['of']}"]
+    return [f"- Sentences without a label that stay without one: {found['kept']} of {found['of']}"] if found and found["of"] else []
 
 
 def _citation_lines(found: dict[str, Any] | None) -> list[str]:

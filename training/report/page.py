@@ -1,10 +1,10 @@
 """The evaluation report as one HTML file: figures, plots, and the worst errors in their context, to be corrected."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from netral.pages.page import render
+from netral.pages.text import whole_unicode
 from training.report.errors import error_settings
 from training.report.figures import headline, label_cards
 from training.report.sections import base_table, behaviour_groups, confusion_tables, slice_tables
@@ -15,7 +15,6 @@ from training.statistics.slices import SMALL
 PAGE_FILE = "report.html"
 STYLES = ("figures.css", "errors.css")
 SCRIPTS = ("dom.js", "charts.js", "answers.js", "errors.js")
-_HALF_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def report_page(report: dict[str, Any], found: Predictions, errors: Sequence[dict[str, Any]], changed: dict[str, Any] | None) -> str:
@@ -47,4 +46,4 @@ def report_page(report: dict[str, Any], found: Predictions, errors: Sequence[dic
         small=SMALL,
     )
     # Values of a slice may hold what UTF-8 cannot.
-    return _HALF_SURROGATE.sub("\ufffd", page)
+    return whole_unicode(page)

@@ -13,6 +13,7 @@ from training.report.svg import Frame, image, mark, path, swatch, tag, whisker
 SYSTEMS = {"model": ("circle", 3), "rules": ("square", 0), "majority": ("square", 0), "tfidf": ("triangle", 2)}
 _TICKS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 _CURVES = (("f1", "F1", "curve c3"), ("precision", "precision", "curve dashed c0"), ("recall", "recall", "curve dotted c2"))
+_BAND = "band c3"
 Legend = list[tuple[Markup, str]]
 
 
@@ -52,7 +53,7 @@ def precision_recall_plot(label: str, points: np.ndarray, systems: Mapping[str, 
     Args:
         label: Its name.
         points: Threshold, precision and recall at each distinct score, the highest first (training.statistics.curves).
-        systems: Precision and recall of each system as it decides, the model's with intervals.
+        systems: Precision and recall of each system that gives the label at all, the model's with intervals.
         share: Share of sentences that have the label: the precision of guessing.
         series: Colour of the curve.
     """
@@ -116,7 +117,7 @@ def threshold_plot(label: str, curve: Sequence[Mapping[str, Any]], threshold: fl
     frame = Frame()
     upper = [frame.point(each["threshold"], each["f1_interval"][1]) for each in curve]
     lower = [frame.point(each["threshold"], each["f1_interval"][0]) for each in curve]
-    drawn = [frame.axes("threshold", "F1, precision, recall", _TICKS), path([*upper, *reversed(lower)], "band c3")]
+    drawn = [frame.axes("threshold", "F1, precision, recall", _TICKS), path([*upper, *reversed(lower)], _BAND)]
     for name, _, class_ in _CURVES:
         # Where nothing is labelled precision is not defined.
         known = [frame.point(each["threshold"], each[name]) for each in curve if each[name] is not None]
@@ -130,6 +131,7 @@ def threshold_plot(label: str, curve: Sequence[Mapping[str, Any]], threshold: fl
 def threshold_legend(threshold: float | None) -> Legend:
     """Return the signs of the threshold plot."""
     lines = [(swatch(path([(1, 6), (21, 6)], class_)), title) for _, title, class_ in _CURVES]
+    lines.append((swatch(path([(1, 1), (21, 1), (21, 11), (1, 11)], _BAND)), "interval of F1"))
     return lines if threshold is None else [*lines, (swatch(path([(11, 0), (11, 12)], "curve use")), f"in use: {threshold:.2f}")]
 
 

@@ -46,7 +46,7 @@ def path(points: Sequence[tuple[float, float]], class_: str) -> Markup:
 
 
 def mark(shape: str, x: float, y: float, series: int, title: str = "", size: float = 4) -> Markup:
-    """Return a mark: circle, square, triangle or diamond, in the colour of a series, with a read-out to hover over."""
+    """Return a mark: circle, square or triangle, in the colour of a series, with a read-out to hover over."""
     said = (tag("title", title),) if title else ()
     class_ = f"mark c{series % 8}"
     if shape == "circle":
@@ -55,7 +55,6 @@ def mark(shape: str, x: float, y: float, series: int, title: str = "", size: flo
     corners = {
         "square": ((-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)),
         "triangle": ((0, -1.1), (1.05, 0.75), (-1.05, 0.75)),
-        "diamond": ((0, -1.2), (1.2, 0), (0, 1.2), (-1.2, 0)),
     }[shape]
     return tag("path", *said, d="M" + "L".join(f"{_written(x + s * a)} {_written(y + s * b)}" for a, b in corners) + "Z", class_=class_)
 

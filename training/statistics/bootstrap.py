@@ -119,7 +119,8 @@ class GroupBootstrap(ArticleBootstrap):
         """
         counts = [each.sum(0) if values is None else each.sum(0) @ values for each in (given * truth, given, truth)]
         rows = self.f1(given, truth, values)
-        floors = [self.f1_floor(*each) for each in zip(*counts, strict=True)]
+        # A label that neither occurs nor is given has F1 0 by definition: nothing is open about it that could widen the mean.
+        floors = [self.f1_floor(*each) if sum(each) else (0.0, 0.0) for each in zip(*counts, strict=True)]
         return self.interval(rows.mean(axis=1), self.mean_floor(rows[-1].tolist(), floors))
 
     def mean_floor(self, shares: Sequence[float], floors: Sequence[Interval]) -> Interval:

@@ -111,6 +111,16 @@ def _matrix(names: Sequence[Sequence[str]], labels: Sequence[str]) -> np.ndarray
     return np.array([[int(label in each) for label in labels] for each in names], dtype=int).reshape(-1, len(labels))
 
 
+def wrong_sentences(found: Predictions) -> list[int]:
+    """Return which sentences were given other labels than theirs, the most confidently wrong first.
+
+    How confidently is the distance of a score from the truth, of the wrong label for which it is largest.
+    """
+    wrong = found.given != found.truth
+    confidence = np.where(wrong, np.abs(found.scores - found.truth), 0).max(axis=1, initial=0)
+    return sorted(np.flatnonzero(wrong.any(axis=1)).tolist(), key=lambda i: (-confidence[i], i))
+
+
 def macro_columns(base: Predictions, other: Predictions) -> np.ndarray:
     """Return over what macro F1 of two systems is the mean, as 0/1 of shape (labels, values).
 

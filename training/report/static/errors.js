@@ -124,8 +124,8 @@
     nodes.clear();
     painters.clear();
     byId("errors-cards").replaceChildren();
-    if (!shown.includes(selected)) selected = null;
     drawMore();
+    if (!nodes.has(selected)) selected = null; // keys decide no card that is not seen
     const of = shown.length === cards.length ? "" : ` of ${cards.length.toLocaleString("en")}`;
     byId("errors-shown").textContent = `${shown.length.toLocaleString("en")}${of} sentences`;
     if (!shown.length) byId("errors-cards").append(el("p", { class: "errors-note" }, "No such error. “all labels” with an empty search shows all."));
