@@ -1,69 +1,28 @@
-"""The article view and the annotate view in a real browser, opened from disk."""
+"""The article view in a real browser, opened from disk: reading, finding, and text that means harm."""
 
 import json
 import re
 from pathlib import Path
 
 import pytest
-from support import labelled_output, read_jsonl, write_jsonl
+from support import labelled_output, write_jsonl
+from view_pages import make_output, shown
 
 from inference.pages.view import view
 from netral.labels import LABELS
 
-ARTICLES = [
-    {
-        "id": "satu",
-        "text": "Wali Kota Ingatkan ASN Netral 🙂\n\nBaca juga: Harga beras turun\n\n🙂 ASN dilarang ikut kampanye sesuai Pasal 2 huruf f "
-        "UU Nomor 5 Tahun 2014. Pelanggar &quot;akan&quot; diberi sanksi.\nApel dibuka pukul tujuh pagi.",
-        "outlet": "Warta Contoh",
-        "date": "2024-11-18",
-        "url": "https://example.org/satu",
-    },
-    {
-        "id": "dua",
-        "text": "Hujan deras merendam dua kelurahan. Warga mengungsi ke balai desa.",
-        "title": "Banjir di Lembahsari",
-        "outlet": "Kabar Contoh",
-        "date": "2024-03-02",
-    },
-    {
-        "id": "tiga",
-        "text": "Pegawai berhak memberikan suara di TPS. Hal itu diatur dalam Pasal 2 huruf f UU Nomor 5 Tahun 2014.",
-        "title": "Hak Pilih Pegawai",
-        "outlet": "Kabar Contoh",
-        "date": "2023-12-30",
-    },
-]
-SCORES = {
-    "Ingatkan": {"warning": 0.91},
-    "dilarang": {"warning": 0.97, "regulation_reference": 0.99},
-    "sanksi": {"sanction_threat": 0.62},
-    "berhak": {"permission": 0.88},
-    "diatur": {"regulation_reference": 0.95},
-}
 UU = "id/uu/2014/5#pasal-2.huruf-f"
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    write_jsonl(tmp_path / "crawl.jsonl", ARTICLES)
-    return labelled_output(tmp_path / "crawl.jsonl", tmp_path / "out.jsonl", SCORES)
+    return make_output(tmp_path)
 
 
 @pytest.fixture
 def page(output: Path, open_page):
     view(str(output), output.with_suffix(".html"))
     return open_page(output.with_suffix(".html"))
-
-
-def facts(page) -> list[list[str]]:
-    return page.locator("article .facts").evaluate_all("all => all.map(each => [...each.children].map(e => e.textContent))")
-
-
-def shown(page) -> list[str]:
-    """Return the ids of the articles shown."""
-    page.wait_for_selector("article, .empty")
-    return [next(fact for fact in row if fact in {"satu", "dua", "tiga"}) for row in facts(page)]
 
 
 def toast(page) -> str:
@@ -287,133 +246,6 @@ def test_without_sources_the_sentences_stand_alone(output, open_page):
     assert page.locator(".dropped").count() == 0
     assert "sentences alone (source_gone)" in page.locator("article .facts").first.inner_text()
     assert "3 articles show their labelled sentences alone" in page.locator(".notes").inner_text()
-
-
-# Annotating
-
-
-@pytest.fixture
-def annotate(output: Path) -> Path:
-    view(str(output), output.with_suffix(".html"), annotator="Sari W.")
-    return output.with_suffix(".html")
-
-
-def undecided(page) -> str:
-    return page.locator("#undecided").inner_text()
-
-
-def answers(page, tmp_path: Path) -> list[dict]:
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download answers").click()
-    assert download.value.suggested_filename.startswith("answers-Sari-W-")
-    download.value.save_as(tmp_path / "answers.jsonl")
-    return read_jsonl(tmp_path / "answers.jsonl")
-
-
-def test_keys_give_labels_and_nothing_is_lost_on_reload(annotate, open_page, tmp_path):
-    page = open_page(annotate)
-    page.wait_for_selector("article")
-    assert undecided(page) == "8 of 8 sentences undecided"
-    page.keyboard.press("Enter")  # to the first undecided
-    page.keyboard.press("Enter")  # the headline's labels are right
-    page.keyboard.press("2")  # the next has a sanction too
-    page.keyboard.press("n")
-    page.keyboard.press("0")  # no label after all
-    assert undecided(page) == "5 of 8 sentences undecided"
-    page.reload()
-    page.wait_for_selector("article")
-    assert undecided(page) == "5 of 8 sentences undecided"
-    assert page.locator(".s.decided").count() == 3
-    rows = {row["sentence_id"]: row for row in map(json.loads, annotate.with_suffix(".jsonl").read_text().splitlines())}
-    expected = [("satu:1", ["warning"]), ("satu:2", ["warning", "sanction_threat", "regulation_reference"]), ("satu:3", [])]
-    assert answers(page, tmp_path) == [
-        {key: rows[each][key] for key in ("sentence_id", "article_id", "start", "end", "sentence")}
-        | {"labels": labels, "annotator": "Sari W."}
-        for each, labels in expected
-    ]
-
-
-def test_answers_fit_the_source(annotate, open_page, tmp_path):
-    page = open_page(annotate)
-    page.wait_for_selector("article")
-    for _ in range(9):
-        page.keyboard.press("Enter")
-    assert undecided(page) == "0 of 8 sentences undecided"
-    text = {each["id"]: each["text"] for each in ARTICLES}
-    found = answers(page, tmp_path)
-    assert len(found) == 8
-    # Characters as Python counts them, emoji and entities included.
-    assert all(text[row["article_id"]][row["start"] : row["end"]] == row["sentence"] for row in found)
-    assert "&quot;akan&quot;" in found[2]["sentence"]
-
-
-def test_an_answer_can_be_changed_and_taken_back(annotate, open_page, tmp_path):
-    page = open_page(annotate)
-    page.locator(".s", has_text="mengungsi").click()
-    page.get_by_role("button", name="3 permission").click()
-    page.keyboard.press("1")
-    assert answers(page, tmp_path)[0]["labels"] == ["warning", "permission"]
-    page.keyboard.press("3")
-    assert answers(page, tmp_path)[0]["labels"] == ["warning"]
-    page.keyboard.press("u")
-    assert undecided(page) == "8 of 8 sentences undecided"
-    assert answers(page, tmp_path) == []
-
-
-def test_next_and_previous_undecided(annotate, open_page):
-    page = open_page(annotate)
-    page.locator(".s", has_text="mengungsi").click()
-    page.keyboard.press("0")
-    page.keyboard.press("p")
-    assert page.locator(".s.selected").inner_text().startswith("Hujan deras")
-    page.keyboard.press("n")  # passes the decided one
-    assert page.locator(".s.selected").inner_text().startswith("Pegawai berhak")
-    page.get_by_label("only articles with undecided").check()
-    assert shown(page) == ["satu", "dua", "tiga"]
-
-
-def test_answers_belong_to_one_annotator_and_to_these_sentences(annotate, output, open_page, tmp_path):
-    page = open_page(annotate)
-    page.wait_for_selector("article")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Enter")
-    # Another model's labels for the same sentences: the answer stands.
-    labelled_output(tmp_path / "crawl.jsonl", output, {})
-    for name, annotator, decided in (("same", "Sari W.", 1), ("other", "Budi", 0)):
-        view(str(output), tmp_path / f"{name}.html", annotator=annotator)
-        other = open_page(tmp_path / f"{name}.html", context=page.context)
-        other.wait_for_selector("article")
-        assert undecided(other) == f"{8 - decided} of 8 sentences undecided"
-
-
-def test_two_tabs_share_their_answers(annotate, open_page):
-    page = open_page(annotate)
-    page.wait_for_selector("article")
-    other = open_page(annotate, context=page.context)
-    other.wait_for_selector("article")
-    other.keyboard.press("Enter")
-    other.keyboard.press("Enter")
-    page.locator("#undecided", has_text="7 of 8").wait_for()
-
-
-def test_a_browser_that_keeps_nothing_says_so(annotate, open_page):
-    page = open_page(annotate, script="Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };")
-    page.wait_for_selector("article")
-    assert not page.locator("#warning").is_visible()
-    page.keyboard.press("Enter")
-    page.keyboard.press("Enter")
-    assert "download them before" in page.locator("#warning").inner_text()
-
-
-def test_rubbish_in_the_storage_is_left_out(annotate, open_page):
-    page = open_page(annotate)
-    page.wait_for_selector("article")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Enter")
-    page.evaluate('for (const key of Object.keys(localStorage)) localStorage[key] = \'{"0":[9],"1":"x","2":[1]}\'')
-    page.reload()
-    page.wait_for_selector("article")
-    assert undecided(page) == "7 of 8 sentences undecided"
 
 
 # Hostile text
