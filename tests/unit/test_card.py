@@ -25,7 +25,7 @@ def run_of(**settings):
 
 
 def figures(f1, n):
-    return {"precision": f1, "recall": f1, "f1": f1, "f1_interval": [f1 - 0.1, f1 + 0.1], "support": n}
+    return {"precision": f1, "recall": f1, "f1": f1, "f1_interval": [f1 - 0.1, f1 + 0.1], "support": n, "predicted": n}
 
 
 def group(value, f1, small=False):

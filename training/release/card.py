@@ -13,7 +13,7 @@ from netral.io.paths import replacing_file
 from netral.labels import label_names
 from netral.model_folder import ModelFolder, open_model_folder
 from netral.provenance import RUN_FILE, file_digest
-from training.report.markdown import with_interval
+from training.report.markdown import rate, weakest_label, with_interval
 
 CARD_FILE, REPORT_FILE = "README.md", "report.json"
 # What the embedded encoder was cut from (NOTICE).
@@ -213,9 +213,10 @@ def _figures(report: dict[str, Any], digest: str) -> list[str]:
     ]
     for label, each in model["labels"].items():
         error = report.get("calibration", {}).get(label)
-        shown = f"{error['ece']:.3f} [{error['ece_interval'][0]:.3f}, {error['ece_interval'][1]:.3f}]" if error else "-"
+        shown = f"{error['ece']:.3f} [{error['ece_interval'][0]:.3f}, {error['ece_interval'][1]:.3f}]" if error else "–"
         f1 = with_interval(each["f1"], each["f1_interval"])
-        lines.append(f"| `{label}` | {each['support']} | {f1} | {each['precision']:.2f} | {each['recall']:.2f} | {shown} |")
+        rates = [rate(each, name, interval=False) for name in ("precision", "recall")]
+        lines.append(f"| `{label}` | {each['support']} | {f1} | {' | '.join(rates)} | {shown} |")
     lines += [f"| **macro** | | {with_interval(model['macro_f1'], model['macro_f1_interval'])} | | | |"]
     if behaviour := report.get("behaviour"):
         lines += [
@@ -244,15 +245,15 @@ def _limits(run: dict[str, Any], report: dict[str, Any] | None) -> list[str]:
         lines.append(
             f"- The figures are of the {report['data']['split']} split, which the model or its thresholds were made on: they are too high"
         )
-    labels = report["systems"]["model"]["labels"]
-    name, weakest = min(labels.items(), key=lambda item: (item[1]["f1"], item[0]))
-    lines.append(f"- Weakest label: `{name}`, F1 {with_interval(weakest['f1'], weakest['f1_interval'])}, n = {weakest['support']}")
+    if name := weakest_label(report):
+        weakest = report["systems"]["model"]["labels"][name]
+        lines.append(f"- Weakest label: `{name}`, F1 {with_interval(weakest['f1'], weakest['f1_interval'])}, n = {weakest['support']}")
     for baseline, found in report.get("macro_f1_difference", {}).items():
         low, high = found["interval"]
         if low <= 0:
             said = "Not shown to be better than" if high >= 0 else "Worse than"
             lines.append(f"- {said} the baseline `{baseline}`: macro F1 {found['difference']:+.2f} [{low:+.2f}, {high:+.2f}]")
-    if kept := report.get("empty_kept"):
+    if (kept := report.get("empty_kept")) and kept["of"]:
         lines.append(f"- {kept['of'] - kept['kept']} of {kept['of']} sentences without a label got one")
     slices = [
         (each["macro_f1"], f"{name} {each['value']}", each)

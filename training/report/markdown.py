@@ -138,7 +138,7 @@ def behaviour_rows(found: dict[str, Any]) -> list[list[str]]:
     """Return the table of the behaviour suite: a header row, one row a group, and one over all."""
     rows = [["behaviour", "cases", "passed", f"pass rate [{found['confidence']:.0%} interval, {found['method']}]", "labels differ"]]
     for group, each in [*found["groups"].items(), ("all", found)]:
-        differ = f"{each['labels_differ']} of {each['sets']} sets" if each["sets"] else "-"
+        differ = f"{each['labels_differ']} of {each['sets']} sets" if each["sets"] else "–"
         rows.append([group, str(each["cases"]), str(each["passed"]), with_interval(each["pass_rate"], each["interval"]), differ])
     return rows
 

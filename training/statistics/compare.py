@@ -192,7 +192,7 @@ def table_rows(found: dict[str, Any], name: str) -> list[list[str]]:
     """Return the table of one model against the base: a header row, a row a label, and macro F1."""
     rows = [["F1", found["base"], name, "difference", "p", "p (Holm)", "can be shown from", "fixed", "broken"]]
     for label, each in found["models"][name]["figures"].items():
-        least = "-" if each["smallest_difference"] is None else f"{each['smallest_difference']:.2f}"
+        least = "–" if each["smallest_difference"] is None else f"{each['smallest_difference']:.2f}"
         rows.append(
             [
                 "macro F1" if label == MACRO else label,

@@ -259,11 +259,11 @@ def table_rows(report: dict[str, Any]) -> list[list[str]]:
         threshold = (
             f"{each['before']:.2f} -> {each['threshold']:.2f}" if each["before"] != each["threshold"] else f"{each['threshold']:.2f}"
         )
-        share = "-" if found["share"] is None else f"{found['share']:.1%}"
+        share = "–" if found["share"] is None else f"{found['share']:.1%}"
         rows.append([label, each["goal"], str(each["positives"]), threshold, precision, recall, share, each["promise"]])
     return rows
 
 
 def _cell(found: dict[str, Any], name: str) -> str:
     low, high = found[f"{name}_interval"]
-    return "-" if found[name] is None else f"{found[name]:.2f} [{low:.2f}, {high:.2f}]"
+    return "–" if found[name] is None else f"{found[name]:.2f} [{low:.2f}, {high:.2f}]"

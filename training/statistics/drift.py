@@ -330,7 +330,7 @@ def table_rows(found: dict[str, Any]) -> list[list[str]]:
     rows = [["label", "rate, reference", "rate, other", "difference", "PSI", "KS", "p (Holm)"]]
     for label, each in found["label_rates"].items():
         score = (found["scores"] or {}).get(label)
-        cells = ["-", "-", "-"]
+        cells = ["–", "–", "–"]
         if score:
             cells = [f"{score['population_stability_index']:.3f}", f"{score['kolmogorov_smirnov']:.3f}", f"{score['p_value_holm']:.3f}"]
         rates = (_percent(each[side], each[f"{side}_interval"]) for side in ("reference", "other"))

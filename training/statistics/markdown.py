@@ -12,7 +12,7 @@ def slice_rows(found: list[dict[str, Any]], name: str) -> list[list[str]]:
     """Return the table of one slice: a header row, and one row a value; labels with few positives carry an asterisk."""
     rows = [[name, "sentences", "macro F1", *found[0]["labels"]]]
     for each in found:
-        macro = "-" if each["macro_f1"] is None else with_interval(each["macro_f1"], each["macro_f1_interval"])
+        macro = "–" if each["macro_f1"] is None else with_interval(each["macro_f1"], each["macro_f1_interval"])
         rows.append(
             [each["value"].replace("|", "/"), str(each["sentences"]), macro, *(slice_label(figures) for figures in each["labels"].values())]
         )
@@ -22,7 +22,7 @@ def slice_rows(found: list[dict[str, Any]], name: str) -> list[list[str]]:
 def slice_label(figures: dict[str, Any]) -> str:
     """Write F1 of a label in a slice with its interval and support; an asterisk marks a support that is too small."""
     if not figures["support"]:
-        return f"- ({figures['predicted']} wrong)" if figures["predicted"] else "-"
+        return f"– ({figures['predicted']} wrong)" if figures["predicted"] else "–"
     return f"{with_interval(figures['f1'], figures['f1_interval'])} ({figures['support']}{'*' if figures['small'] else ''})"
 
 
