@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 # Your own articles: make demo ARTICLES=path/to/folder
 ARTICLES ?= examples/articles
-# What was corrected on the demo's pages, every file so far, names without spaces: make demo CORRECTIONS="a.jsonl b.jsonl"
-CORRECTIONS ?=
+# What was corrected on the demo's pages: put the downloads here and type `make demo` again.
+CORRECTIONS := $(DEMO)/corrections
+CORRECTED := $(wildcard $(CORRECTIONS)/*.jsonl)
 RECIPE := configs/recipes/mini.yaml
 
 .PHONY: demo test test-slow check bench format install clean
@@ -21,12 +22,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: install
-	$(BIN)/netral prepare data/gold/articles.jsonl $(if $(CORRECTIONS),$(ARTICLES)) -c $(RECIPE) $(CORRECTIONS:%=--gold %) $(if $(CORRECTIONS),--keep-splits $(DEMO)/data) --out $(DEMO)/data --overwrite
+	$(BIN)/netral prepare data/gold/articles.jsonl $(if $(CORRECTED),$(ARTICLES) --gold $(CORRECTIONS) $(if $(wildcard $(DEMO)/data/test.parquet),--keep-splits $(DEMO)/data)) -c $(RECIPE) --out $(DEMO)/data --overwrite
 	$(BIN)/netral train -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/model --resume --overwrite
 	$(BIN)/netral evaluate $(DEMO)/model -c $(RECIPE) --data $(DEMO)/data --out $(DEMO)/report --behaviour --base inference/default_model --overwrite
 	$(BIN)/netral card $(DEMO)/model --report $(DEMO)/report
 	$(BIN)/netral label $(ARTICLES) --model $(DEMO)/model --out $(DEMO)/labelled.jsonl --overwrite
 	$(BIN)/netral view $(DEMO)/labelled.jsonl --annotate --annotator you --out $(DEMO)/labelled.html --overwrite
+	@mkdir -p $(CORRECTIONS)
 	@$(BIN)/python -m training.demo_summary $(DEMO)
 
 test: install

@@ -68,8 +68,9 @@ class PrepareSettings(_Section):
 
     @property
     def gold_files(self) -> list[Path]:
-        """The label files in order: where two label the same sentence, the later counts."""
-        return [Path(name) for name in ([self.gold] if isinstance(self.gold, str) else self.gold or []) if name]
+        """The label files in order, those of a folder by name: where two label the same sentence, the later counts."""
+        named = [Path(name) for name in ([self.gold] if isinstance(self.gold, str) else self.gold or []) if name]
+        return [file for path in named for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
 
 
 class ModelSettings(_Section):

@@ -81,9 +81,8 @@ def write_page(file: Path, cards: list[dict], settings: dict, monkeypatch: pytes
     shipped = pages._text
     monkeypatch.setattr(pages, "_text", lambda package, folder, name: own if name == "alone.html" else shipped(package, folder, name))
     scripts = ("dom.js", "charts.js", "answers.js", "errors.js")
-    html = pages.render(
-        "training.report", "alone.html", title="Errors", styles=("errors.css",), scripts=scripts, packed=cards, error_settings=settings
-    )
+    context = {"packed": cards, "error_settings": settings, "meanings": {}}
+    html = pages.render("training.report", "alone.html", title="Errors", styles=("errors.css",), scripts=scripts, **context)
     file.write_text(html, encoding="utf-8", errors="replace", newline="\n")
     return file
 

@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
         print(f"  the errors in {label}, in their articles:  {report_page}{errors_link(label)}")
     print(f"  the whole report:  {report_page}")
     print(f"  the labelled articles, to read or to correct:  {articles_page}")
-    print('With what you corrected and downloaded there, every file so far:  make demo CORRECTIONS="corrections.jsonl answers.jsonl"')
+    print(f"Put what you corrected and downloaded there into {(folder / 'corrections').as_posix()}/ and type `make demo` again.")
     print("Label your own:  make demo ARTICLES=folder, or .venv/bin/netral label folder --out labelled.jsonl")
 
 

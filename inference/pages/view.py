@@ -11,7 +11,7 @@ from inference.pages.data import LabelledArticle, gone_counts, label_names, piec
 from netral.config import Config
 from netral.errors import NetralError
 from netral.io.paths import refuse_existing, replacing_file
-from netral.labels import LABELS
+from netral.labels import LABELS, MEANINGS
 from netral.pages.page import render
 from netral.progress import Progress
 
@@ -68,6 +68,7 @@ def view(
         settings={"labels": labels, "digest": data_digest(articles), "annotator": annotator, "left_out": left_out},
         gone=gone_counts(articles),
         left_out=left_out,
+        meanings={label: MEANINGS[label] for label in labels if label in MEANINGS},
         articles=len(articles),
         annotator=annotator,
     )

@@ -18,9 +18,7 @@ def prepare(
     out: Annotated[Path, typer.Option(help="Folder for the data set.")],
     gold: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="Label file, such as the corrections of a report page. May be repeated; the later counts, all after prepare.gold."
-        ),
+        typer.Option(help="Label file, such as the corrections of a report page, or a folder of them. May be repeated; the later counts."),
     ] = None,
     keep_splits: Annotated[
         Path | None, typer.Option(help="An earlier data set: its articles stay in their splits. It may be the one that --out replaces.")
@@ -34,7 +32,8 @@ def prepare(
     from training.data.prepare import prepare as run
 
     settings = load_config(config, overrides)
-    files = [str(path) for path in [*settings.prepare.gold_files, *(gold or [])]]
+    before = [settings.prepare.gold] if isinstance(settings.prepare.gold, str) else settings.prepare.gold or []
+    files = [*before, *map(str, gold or [])]
     settings = settings.model_copy(update={"prepare": settings.prepare.model_copy(update={"gold": files})})
     found = run(inputs, out, settings, keep_splits=keep_splits, overwrite=overwrite)
     if found.get("unchanged"):
@@ -43,8 +42,9 @@ def prepare(
     counts = found["counts"]
     for split, each in counts["splits"].items():
         say(f"prepare: {split}: " + ", ".join(f"{value} {key}" for key, value in each.items()))
-    if gold or counts["corrected"]:
-        say(f"prepare: corrected: {counts['corrected']} sentences have other labels by a later label file")
+    for each in counts["label_files"][1:]:
+        changed, same, new = (each.get(what, 0) for what in ("changed", "as before", "new"))
+        say(f"prepare: {each['file']}: {changed} labels changed, {same} as before, {new} new")
     if counts.get("moved"):
         say(f"prepare: {counts['moved']} sentences changed their split: a near-duplicate of their article came in", level="warning")
     rejects = ", ".join(f"{n} {reason}" for reason, n in counts["rejects"].items()) or "none"

@@ -1,5 +1,6 @@
 """The errors of the report page in a real browser: found, read, decided, downloaded, prepared."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,8 @@ def pressed(page, number: int) -> list[str]:
 
 def downloaded(page, folder: Path) -> list[dict]:
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download corrections.jsonl").click()
-    assert download.value.suggested_filename == "corrections.jsonl"
+        page.get_by_role("button", name="Download corrections").click()
+    assert re.fullmatch(r"corrections-\d{8}-\d{6}\.jsonl", download.value.suggested_filename)
     download.value.save_as(folder / "corrections.jsonl")
     return read_jsonl(folder / "corrections.jsonl")
 
@@ -225,7 +226,7 @@ def test_buttons_keep_the_keyboard_s_place(page):
 
 def test_from_the_page_to_the_data_set(page, file, tmp_path, monkeypatch):
     """Every decision is in the file, `prepare` takes it, and the labels in the Parquet are those decided."""
-    assert page.get_by_role("button", name="Download corrections.jsonl").is_disabled()
+    assert page.get_by_role("button", name="Download corrections").is_disabled()
     cards = page.locator(".error")
     cards.nth(0).get_by_role("button", name="Take the model’s labels").click()
     cards.nth(1).get_by_role("button", name="Gold is right").click()
@@ -253,7 +254,7 @@ def test_from_the_page_to_the_data_set(page, file, tmp_path, monkeypatch):
     page.locator("#toast", has_text="Downloaded: 3 decided sentences").wait_for()
     monkeypatch.chdir(tmp_path)
     said = netral("prepare", "articles.jsonl", "-c", "recipe.yaml", "--gold", "corrections.jsonl", "--out", "data", "--overwrite")
-    assert "corrected: 2 sentences" in said
+    assert "corrections.jsonl: 2 labels changed, 1 as before, 0 new" in said
     after = {row["sentence_id"]: row for row in pq.read_table("data/test.parquet").to_pylist()}
     assert after == {each: row | {"labels": dict(zip(IDS, labels, strict=False)).get(each, row["labels"])} for each, row in rows.items()}
     assert "3 answers of 1 annotators" in netral("annotate", "import", "corrections.jsonl", "--out", "answers.jsonl")
@@ -329,7 +330,7 @@ def test_the_annotate_page_s_answers_are_labels_for_prepare(tmp_path, open_page,
         *("prepare", GOLD / "articles.jsonl", "examples/articles", "-c", "configs/recipes/mini.yaml", "--gold", answers),
         *("--out", tmp_path / "data"),
     )
-    assert "corrected: 0 sentences" in said
+    assert "0 labels changed, 0 as before, 3 new" in said
     rows = [row for split in ("train", "validation", "test") for row in pq.read_table(tmp_path / f"data/{split}.parquet").to_pylist()]
     assert {row["sentence_id"]: row["labels"] for row in rows if not row["article_id"].startswith("gold-")} == decided
     assert "3 answers of 1 annotators on 3 sentences" in netral("annotate", "import", answers, "--out", tmp_path / "imported.jsonl")

@@ -93,7 +93,7 @@ def test_hostile_text_runs_nothing_and_breaks_no_layout(tmp_path, open_page, mon
     page.locator("#errors-steps > summary").click()
     page.get_by_label("annotator").fill(ATTACKS[1])
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download corrections.jsonl").click()
+        page.get_by_role("button", name="Download corrections").click()
     lines = [json.loads(line) for line in download.value.path().read_text(encoding="utf-8").split("\n")[:-1]]
     assert [row["sentence"] for row in lines] == list(ATTACKS)
     assert lines[0]["annotator"] == ATTACKS[1][:80]

@@ -1,6 +1,7 @@
 """The annotate view in a real browser, opened from disk: answers given, kept, and downloaded."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def undecided(page) -> str:
 def answers(page, tmp_path: Path) -> list[dict]:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download answers").click()
-    assert download.value.suggested_filename.startswith("answers-Sari-W-")
+    assert re.fullmatch(r"corrections-\d{8}-\d{6}\.jsonl", download.value.suggested_filename)
     download.value.save_as(tmp_path / "answers.jsonl")
     return read_jsonl(tmp_path / "answers.jsonl")
 
@@ -54,6 +55,33 @@ def test_keys_give_labels_and_nothing_is_lost_on_reload(annotate, open_page, tmp
         | {"labels": labels, "annotator": "Sari W."}
         for each, labels in expected
     ]
+
+
+def test_keys_decide_nothing_that_a_filter_hides(annotate, open_page):
+    page = open_page(annotate)
+    page.wait_for_selector("article")
+    page.keyboard.press("n")
+    assert page.locator("#dock p").inner_text() == page.locator(".s.selected").evaluate("node => node.firstChild.textContent")
+    page.fill("#query", "mengungsi")
+    page.wait_for_function("document.querySelectorAll('article').length === 1")
+    assert page.locator("#dock").is_hidden()
+    page.keyboard.press("Enter")  # to the hit, out of the field
+    assert "mengungsi" in page.locator("#dock p").inner_text()
+    page.keyboard.press("1")
+    assert undecided(page) == "7 of 8 sentences undecided"
+    assert "mengungsi" in page.locator(".s.decided").inner_text()
+
+
+def test_the_page_says_what_labels_mean_and_what_to_do_with_answers(annotate, open_page, tmp_path):
+    page = open_page(annotate)
+    page.get_by_text("What the labels mean").click()
+    assert page.locator(".meanings dt").all_inner_texts() == ["warning", "sanction_threat", "permission", "regulation_reference"]
+    page.get_by_role("button", name="Download answers").click()  # nothing is decided: no file
+    assert page.locator("#then").get_attribute("open") is None
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    answers(page, tmp_path)
+    assert "runs/demo/corrections/" in page.locator("#then").inner_text()
 
 
 def test_answers_fit_the_source(annotate, open_page, tmp_path):

@@ -59,13 +59,13 @@ def run() -> dict:
 def test_the_later_file_counts_and_the_stage_says_how_many_it_replaced(inputs):
     said = prepare("--gold", "labels.jsonl")
     before = rows()
-    assert "corrected: 0 sentences" in said
+    assert "changed" not in said
     fields = {"sentence_id": "a0:1", "annotator": "Sari", "comment": "extra fields are ignored"}
     # One sentence gets other labels, one loses them, one is confirmed.
     write_jsonl(Path("one.jsonl"), [span("a0", ["permission"], **fields), span("a1", [], annotator="Sari"), span("a2", ["permission"])])
     write_jsonl(Path("two.jsonl"), [span("a0", ["sanction_threat", "warning"]), span("a1", ["warning"])])
     said = prepare("--gold", "labels.jsonl", "--gold", "one.jsonl", "--overwrite")
-    assert "corrected: 2 sentences" in said
+    assert "one.jsonl: 2 labels changed, 1 as before, 0 new" in said
     assert run()["counts"]["corrected"] == 2
     assert [rows()[each]["labels"] for each in ("a0:1", "a1:1", "a2:1")] == [["permission"], [], ["permission"]]
     # A third file takes the second correction back: that sentence has its first labels again.
@@ -136,6 +136,17 @@ def test_a_wrong_correction_is_refused_with_its_row(inputs, content, message):
     write_jsonl(Path("one.jsonl"), content)
     assert message in prepare("--gold", "labels.jsonl", "--gold", "one.jsonl", refused=True)
     assert not Path("data").exists()
+
+
+def test_a_folder_stands_for_its_files_by_name(inputs):
+    Path("rounds/notes").mkdir(parents=True)
+    assert "rounds: holds no label file" in prepare("--gold", "rounds", refused=True)
+    write_jsonl(Path("rounds/b.jsonl"), [span("a0", ["permission"])])
+    write_jsonl(Path("rounds/a.jsonl"), [span("a0", ["sanction_threat"]), span("a1", [])])
+    said = prepare("--gold", "labels.jsonl", "--gold", "rounds")
+    assert "a.jsonl: 2 labels changed, 0 as before, 0 new" in said
+    assert [rows()[each]["labels"] for each in ("a0:1", "a1:1")] == [["permission"], []]
+    assert "up to date" in prepare("--gold", "labels.jsonl", "--gold", "rounds/a.jsonl", "--gold", "rounds/b.jsonl")
 
 
 def test_a_row_of_nothing_but_brackets_is_refused(inputs):
@@ -211,7 +222,7 @@ def test_sentence_records_are_corrected_by_id_else_by_place(inputs):
         {"article_id": "gone", "start": 0, "end": 3, "sentence": "ASN", "labels": []},
     ]
     write_jsonl(Path("one.jsonl"), corrections)
-    said = prepare("records.jsonl", "--gold", "one.jsonl")
+    prepare("records.jsonl", "--gold", "one.jsonl")
     found = {row["sentence"]: row["labels"] for row in rows().values()}
     expected = [["permission"], [], ["warning"], ["warning"], ["permission"]]
     assert [found[each["sentence"]] for each in corrections[:5]] == expected
@@ -219,7 +230,7 @@ def test_sentence_records_are_corrected_by_id_else_by_place(inputs):
     assert found[span("a3", [])["sentence"]] == ["sanction_threat"]
     assert run()["counts"]["corrected"] == 4  # the open one had no labels before
     assert run()["counts"]["rejects"] == {"gold_not_matched": 1, "gold_without_article": 1}
-    assert "corrected: 4 sentences" in said
+    assert run()["counts"]["label_files"] == [{"file": "one.jsonl", "changed": 4, "new": 2}]
 
 
 def test_of_pairs_with_the_same_first_sentence_the_id_decides(inputs):

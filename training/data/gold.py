@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -146,13 +146,15 @@ def join_records(records: Sequence[Sentence], gold: GoldFile, joined: Collection
     return out, rejects
 
 
-def relabelled(sentence: Sentence, span: GoldSpan | None, replaced: dict[str, tuple[str, ...]]) -> Sentence:
+def relabelled(sentence: Sentence, span: GoldSpan | None, replaced: dict[str, tuple[str, ...]], tally: Counter[str]) -> Sentence:
     """Return a sentence with the labels of a span, if there is one.
 
-    ``replaced`` keeps the labels that the sentence had first, for as long as it has others now: by sentence id.
+    ``replaced`` keeps the labels that the sentence had first, for as long as it has others now: by sentence id. ``tally`` counts what the
+    label file did: sentences that are ``new``, ``changed`` or ``as before``.
     """
     if span is None:
         return sentence
+    tally["new" if sentence.gold is None else "as before" if set(sentence.gold) == set(span.labels) else "changed"] += 1
     if sentence.gold is not None:
         first = replaced.setdefault(sentence.sentence_id, sentence.gold)
         if set(first) == set(span.labels):

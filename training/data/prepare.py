@@ -40,6 +40,8 @@ class Collected:
     dropped: Counter[str] = field(default_factory=Counter)
     # The first labels of sentences to which a later label file gave others, by sentence id.
     replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # What each label file did to how many sentences (training.data.gold.relabelled).
+    by_file: dict[Path, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 def prepare(
@@ -94,6 +96,10 @@ def _by_name(sources: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 def _label_files(config: Config, inputs: Sequence[Path]) -> list[Path]:
     read = {path.resolve() for path in inputs}
+    named = [config.prepare.gold] if isinstance(config.prepare.gold, str) else config.prepare.gold or []
+    empty = next((name for name in named if name and Path(name).is_dir() and not any(Path(name).glob("*.jsonl"))), None)
+    if empty:
+        raise NetralError(f"{empty}: holds no label file", "put files that end in .jsonl there, or correct `prepare.gold` or `--gold`")
     for path in config.prepare.gold_files:
         if not path.is_file():
             raise NetralError(f"{path}: no such label file", "correct `prepare.gold` or `--gold`")
@@ -129,7 +135,7 @@ def collect(inputs: Sequence[str], out: Path, config: Config, gold: Sequence[Gol
         spans, rejects = join_records([sentences[i] for i in records], file, joined)
         found.rejects += rejects
         for i, span in zip(records, spans, strict=True):
-            sentences[i] = relabelled(sentences[i], span, found.replaced)
+            sentences[i] = relabelled(sentences[i], span, found.replaced, found.by_file[file.path])
     for sentence in sentences:
         (found.unlabelled if sentence.gold is None else found.labelled).append(sentence)
     return found
@@ -146,7 +152,8 @@ def _of_article(article: Article, stage: TextStage, gold: Sequence[GoldFile], fo
         spans = file.spans[article.id]
         _check_slices(article, spans, file.path)
         matched, unmatched = join_gold(text.sentences, spans)
-        sentences = [relabelled(sentence, span, found.replaced) for sentence, span in zip(sentences, matched, strict=True)]
+        tally = found.by_file[file.path]
+        sentences = [relabelled(sentence, span, found.replaced, tally) for sentence, span in zip(sentences, matched, strict=True)]
         lost += [
             Reject(article.file, article.row, "gold_not_matched", f"cleaning or splitting lost: {span.sentence[:120]}", article.id)
             for span in unmatched
@@ -191,6 +198,8 @@ def _write(found: Collected, out: Path, config: Config, wanted: str, sources: di
         "counts": {
             "labelled": len(found.labelled),
             "corrected": sum(s.sentence_id in found.replaced for s in found.labelled),
+            # In the order in which they count.
+            "label_files": [{"file": path.name, **found.by_file[path]} for path in config.prepare.gold_files],
             "unlabelled": len(found.unlabelled),
             "rejects": dict(sorted(Counter(r.reason for r in found.rejects).items())),
             "dropped": dict(sorted(found.dropped.items())),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from netral.labels import MEANINGS
 from netral.pages.page import render
 from netral.pages.text import whole_unicode
 from training.report.errors import error_settings
@@ -33,6 +34,7 @@ def report_page(report: dict[str, Any], found: Predictions, errors: Sequence[dic
         styles=STYLES,
         scripts=SCRIPTS,
         packed=list(errors),
+        meanings={label: MEANINGS[label] for label in found.labels if label in MEANINGS},
         error_settings=error_settings(found, report),
         report=report,
         headline=headline(report, found),

@@ -27,6 +27,7 @@ function refilter() {
   drawCounts();
   drawCharts();
   drawArticles();
+  if (selected && !nodes.has(selected)) select(null); // keys decide nothing that is not there to see
 }
 
 function drawCounts() {
@@ -132,7 +133,8 @@ function drawDock() {
     el("button", { type: "button", click: () => copy(each) }, "Copy"),
     el("button", { type: "button", click: () => setField("query", each) }, "All articles that cite it"),
   ]);
-  byId("dock").replaceChildren(el("div", {}, ...id), el("div", {}, ...(answers ? answerButtons(sentence) : scores)), el("div", {}, ...cites));
+  const text = el("p", {}, shortened(sentence.text, 240));
+  byId("dock").replaceChildren(el("div", {}, ...id), text, el("div", {}, ...(answers ? answerButtons(sentence) : scores)), el("div", {}, ...cites));
 }
 
 function showTooltip(target, citations) {
@@ -147,10 +149,10 @@ function showTooltip(target, citations) {
 }
 
 // Walks the sentences of the articles found, from the selected one on, round the end.
-function step(direction, wanted) {
+function step(direction, wanted, fromStart = false) {
   const sentences = found.articles.flatMap((article) => article.sentences);
   const drawn = found.articles[page * PAGE]?.sentences[0];
-  const from = selected && sentences.includes(selected) ? sentences.indexOf(selected) : sentences.indexOf(drawn) - (direction > 0 ? 1 : 0);
+  const from = fromStart ? -1 : selected && sentences.includes(selected) ? sentences.indexOf(selected) : sentences.indexOf(drawn) - (direction > 0 ? 1 : 0);
   for (let i = 1; i <= sentences.length; i++) {
     const sentence = sentences[(((from + direction * i) % sentences.length) + sentences.length) % sentences.length];
     if (wanted(sentence)) return select(sentence, true);
@@ -175,9 +177,9 @@ function answerButtons(sentence) {
   );
   return [
     ...choices,
-    el("button", { type: "button", click: () => decide([]) }, "None"),
-    el("button", { type: "button", id: "accept", click: accept }, sentence.answer ? "Next" : "Accept"),
-    sentence.answer && el("button", { type: "button", click: () => decide(undefined) }, "Undo"),
+    el("button", { type: "button", click: () => decide([]) }, el("kbd", {}, "0"), "None"),
+    el("button", { type: "button", id: "accept", click: accept }, el("kbd", {}, "Enter"), sentence.answer ? "Next" : "Accept"),
+    sentence.answer && el("button", { type: "button", click: () => decide(undefined) }, el("kbd", {}, "u"), "Undo"),
   ];
 }
 
@@ -204,8 +206,8 @@ function accept() {
 }
 
 function saveAnswers() {
-  const name = settings.annotator.replace(/[^\p{L}\p{N}_-]+/gu, "-");
-  download(`answers-${name}-${settings.digest}.jsonl`, answers.lines(names, settings.annotator));
+  if (!answers.decided) return toast("Nothing is decided yet.");
+  download(stamped("corrections"), answers.lines(names, settings.annotator));
   toast(`${answers.decided} answers downloaded`);
   byId("then").open = true;
 }
@@ -217,7 +219,7 @@ const KEYS = [
   ["k", "previous labelled sentence", () => step(-1, isLabelled)],
   ["]", "next page", () => turnPage(1)],
   ["[", "previous page", () => turnPage(-1)],
-  ["/", "search", () => byId("query").focus()],
+  ["/", "search; Enter goes to the first hit", () => byId("query").focus()],
   ["d", "show or hide what cleaning dropped", () => byId("dropped").click()],
   ["c", "copy the id of the selected sentence", () => selected && copy(selected.id)],
   ["Escape", "close the selected sentence", () => select(null)],
@@ -236,6 +238,12 @@ const ANSWER_KEYS = [
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
   const typing = event.target.matches("input:not([type=checkbox]):not([type=range]), select, textarea");
+  if (event.key === "Enter" && event.target.id === "query") {
+    event.preventDefault();
+    event.target.blur();
+    const words = searchWords(filter.query);
+    return step(1, (sentence) => words.every((word) => sentence.text.toLowerCase().includes(word.toLowerCase())), true);
+  }
   if (typing && event.key !== "Escape") return;
   if (event.key === "Enter" && event.target.matches("button, a, summary, [role=button]")) return;
   const key = (settings.annotator ? [...KEYS, ...ANSWER_KEYS] : KEYS).find(([name]) => name === event.key);

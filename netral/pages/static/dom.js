@@ -57,6 +57,14 @@ async function copy(text) {
   toast(`Copied: ${text}`);
 }
 
+// A name for a download that no other has, and that sorts by time: the later of two label files counts.
+function stamped(name) {
+  const now = new Date();
+  const two = (n) => String(n).padStart(2, "0");
+  const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
+  return `${name}-${day}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}.jsonl`;
+}
+
 function download(name, text) {
   const address = URL.createObjectURL(new Blob([text], { type: "application/jsonl" }));
   el("a", { href: address, download: name }).click();

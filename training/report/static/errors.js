@@ -185,7 +185,7 @@
   }
 
   function save() {
-    download("corrections.jsonl", answers.lines(names, byId("errors-annotator").value.trim() || "reviewer"));
+    download(stamped("corrections"), answers.lines(names, byId("errors-annotator").value.trim() || "reviewer"));
     toast(`Downloaded: ${answers.decided.toLocaleString("en")} decided ${answers.decided === 1 ? "sentence" : "sentences"}. “What then?” says what to do with the file.`);
   }
 
