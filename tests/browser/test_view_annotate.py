@@ -78,7 +78,7 @@ def test_the_page_says_what_labels_mean_and_what_to_do_with_answers(annotate, op
     assert page.locator(".meanings dt").all_inner_texts() == ["warning", "sanction_threat", "permission", "regulation_reference"]
     page.get_by_role("button", name="Download answers").click()  # nothing is decided: no file
     assert page.locator("#then").get_attribute("open") is None
-    page.keyboard.press("Enter")
+    page.keyboard.press("n")
     page.keyboard.press("Enter")
     answers(page, tmp_path)
     assert "runs/demo/corrections/" in page.locator("#then").inner_text()
@@ -108,7 +108,8 @@ def test_an_answer_can_be_changed_and_taken_back(annotate, open_page, tmp_path):
     assert answers(page, tmp_path)[0]["labels"] == ["warning"]
     page.keyboard.press("u")
     assert undecided(page) == "8 of 8 sentences undecided"
-    assert answers(page, tmp_path) == []
+    page.get_by_role("button", name="Download answers").click()
+    page.locator("#toast", has_text="Nothing is decided yet.").wait_for()
 
 
 def test_next_and_previous_undecided(annotate, open_page):
