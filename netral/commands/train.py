@@ -44,7 +44,7 @@ def prepare(
         say(f"prepare: {split}: " + ", ".join(f"{value} {key}" for key, value in each.items()))
     for each in counts["label_files"][1:]:
         changed, same, new = (each.get(what, 0) for what in ("changed", "as before", "new"))
-        say(f"prepare: {each['file']}: {changed} labels changed, {same} as before, {new} new")
+        say(f"prepare: {each['file']}: {changed} sentences got other labels, {same} the same, {new} had none before")
     if counts.get("moved"):
         say(f"prepare: {counts['moved']} sentences changed their split: a near-duplicate of their article came in", level="warning")
     rejects = ", ".join(f"{n} {reason}" for reason, n in counts["rejects"].items()) or "none"

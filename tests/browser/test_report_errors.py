@@ -254,7 +254,7 @@ def test_from_the_page_to_the_data_set(page, file, tmp_path, monkeypatch):
     page.locator("#toast", has_text="Downloaded: 3 decided sentences").wait_for()
     monkeypatch.chdir(tmp_path)
     said = netral("prepare", "articles.jsonl", "-c", "recipe.yaml", "--gold", "corrections.jsonl", "--out", "data", "--overwrite")
-    assert "corrections.jsonl: 2 labels changed, 1 as before, 0 new" in said
+    assert "corrections.jsonl: 2 sentences got other labels, 1 the same, 0 had none before" in said
     after = {row["sentence_id"]: row for row in pq.read_table("data/test.parquet").to_pylist()}
     assert after == {each: row | {"labels": dict(zip(IDS, labels, strict=False)).get(each, row["labels"])} for each, row in rows.items()}
     assert "3 answers of 1 annotators" in netral("annotate", "import", "corrections.jsonl", "--out", "answers.jsonl")
@@ -330,7 +330,7 @@ def test_the_annotate_page_s_answers_are_labels_for_prepare(tmp_path, open_page,
         *("prepare", GOLD / "articles.jsonl", "examples/articles", "-c", "configs/recipes/mini.yaml", "--gold", answers),
         *("--out", tmp_path / "data"),
     )
-    assert "0 labels changed, 0 as before, 3 new" in said
+    assert "0 sentences got other labels, 0 the same, 3 had none before" in said
     rows = [row for split in ("train", "validation", "test") for row in pq.read_table(tmp_path / f"data/{split}.parquet").to_pylist()]
     assert {row["sentence_id"]: row["labels"] for row in rows if not row["article_id"].startswith("gold-")} == decided
     assert "3 answers of 1 annotators on 3 sentences" in netral("annotate", "import", answers, "--out", tmp_path / "imported.jsonl")

@@ -59,13 +59,13 @@ def run() -> dict:
 def test_the_later_file_counts_and_the_stage_says_how_many_it_replaced(inputs):
     said = prepare("--gold", "labels.jsonl")
     before = rows()
-    assert "changed" not in said
+    assert "got other labels" not in said
     fields = {"sentence_id": "a0:1", "annotator": "Sari", "comment": "extra fields are ignored"}
     # One sentence gets other labels, one loses them, one is confirmed.
     write_jsonl(Path("one.jsonl"), [span("a0", ["permission"], **fields), span("a1", [], annotator="Sari"), span("a2", ["permission"])])
     write_jsonl(Path("two.jsonl"), [span("a0", ["sanction_threat", "warning"]), span("a1", ["warning"])])
     said = prepare("--gold", "labels.jsonl", "--gold", "one.jsonl", "--overwrite")
-    assert "one.jsonl: 2 labels changed, 1 as before, 0 new" in said
+    assert "one.jsonl: 2 sentences got other labels, 1 the same, 0 had none before" in said
     assert run()["counts"]["corrected"] == 2
     assert [rows()[each]["labels"] for each in ("a0:1", "a1:1", "a2:1")] == [["permission"], [], ["permission"]]
     # A third file takes the second correction back: that sentence has its first labels again.
@@ -144,7 +144,7 @@ def test_a_folder_stands_for_its_files_by_name(inputs):
     write_jsonl(Path("rounds/b.jsonl"), [span("a0", ["permission"])])
     write_jsonl(Path("rounds/a.jsonl"), [span("a0", ["sanction_threat"]), span("a1", [])])
     said = prepare("--gold", "labels.jsonl", "--gold", "rounds")
-    assert "a.jsonl: 2 labels changed, 0 as before, 0 new" in said
+    assert "a.jsonl: 2 sentences got other labels, 0 the same, 0 had none before" in said
     assert [rows()[each]["labels"] for each in ("a0:1", "a1:1")] == [["permission"], []]
     assert "up to date" in prepare("--gold", "labels.jsonl", "--gold", "rounds/a.jsonl", "--gold", "rounds/b.jsonl")
 
