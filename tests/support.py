@@ -1,6 +1,7 @@
 """Paths and small helpers that several tests use."""
 
 import json
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -30,3 +31,12 @@ def labelled_output(crawl: Path, out: Path, scores: dict[str, dict[str, float]])
         given = next((labels for word, labels in scores.items() if word in row["sentence"]), {})
         row |= {"labels": list(given), "scores": {label: given.get(label, 0.05) for label in LABELS}, "model": "0" * 16, "truncated": False}
     return write_jsonl(out, rows)
+
+
+def downloaded(page, button: str, folder: Path) -> list[dict]:
+    """Press a button that gives corrections, and read the file."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name=button).click()
+    assert re.fullmatch(r"corrections-\d{8}-\d{6}\.jsonl", download.value.suggested_filename)
+    download.value.save_as(folder / "corrections.jsonl")
+    return read_jsonl(folder / "corrections.jsonl")

@@ -1,13 +1,12 @@
 """The errors of the report page in a real browser: found, read, decided, downloaded, prepared."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from error_pages import SENTENCES, answered, error_page, make_data, predictions, report_of, write_page
-from support import GOLD, ROOT, labelled_output, read_jsonl
+from support import GOLD, ROOT, downloaded, labelled_output, read_jsonl
 from typer.testing import CliRunner
 
 from inference.pages.view import view
@@ -47,14 +46,6 @@ def pressed(page, number: int) -> list[str]:
         .locator(".choice[aria-pressed=true]")
         .evaluate_all("all => all.map(e => e.lastChild.textContent)")
     )
-
-
-def downloaded(page, folder: Path) -> list[dict]:
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download corrections").click()
-    assert re.fullmatch(r"corrections-\d{8}-\d{6}\.jsonl", download.value.suggested_filename)
-    download.value.save_as(folder / "corrections.jsonl")
-    return read_jsonl(folder / "corrections.jsonl")
 
 
 def netral(*args) -> str:
@@ -249,7 +240,7 @@ def test_from_the_page_to_the_data_set(page, file, tmp_path, monkeypatch):
         | {"labels": labels[i], "annotator": "Sari W."}
         for i, each in enumerate(IDS[:3])
     ]
-    assert downloaded(page, tmp_path) == expected
+    assert downloaded(page, "Download corrections", tmp_path) == expected
     assert "&quot;boleh&quot;" in expected[1]["sentence"]  # as it stands in the article, not as it is shown
     page.locator("#toast", has_text="Downloaded: 3 decided sentences").wait_for()
     monkeypatch.chdir(tmp_path)
@@ -266,7 +257,7 @@ def test_an_answer_is_taken_back_and_an_empty_name_is_the_reviewer(page, tmp_pat
         card.get_by_role("button", name="Gold is right").click()
     first.get_by_role("button", name="Undo").click()
     page.get_by_label("annotator").fill("  ")
-    assert [(row["sentence_id"], row["labels"], row["annotator"]) for row in downloaded(page, tmp_path)] == [
+    assert [(row["sentence_id"], row["labels"], row["annotator"]) for row in downloaded(page, "Download corrections", tmp_path)] == [
         ("satu:4", ["permission"], "reviewer")
     ]
 
@@ -287,7 +278,7 @@ def test_a_browser_that_keeps_nothing_says_so(file, open_page, tmp_path):
     page.keyboard.press("j")
     page.keyboard.press("m")
     assert "download them before" in page.locator("#errors-warning").inner_text()
-    assert len(downloaded(page, tmp_path)) == 1
+    assert len(downloaded(page, "Download corrections", tmp_path)) == 1
 
 
 def test_of_a_choice_one_value_holds(tmp_path, open_page, monkeypatch):
@@ -308,7 +299,7 @@ def test_of_a_choice_one_value_holds(tmp_path, open_page, monkeypatch):
     assert pressed(page, 0) == ["a:y", "b:y"]
     assert done(page) == "1 of 1 looked at, 2 labels changed"
     page.keyboard.press("2")  # one of them must hold
-    assert downloaded(page, tmp_path)[0]["labels"] == ["a:y", "b:y"]
+    assert downloaded(page, "Download corrections", tmp_path)[0]["labels"] == ["a:y", "b:y"]
 
 
 def test_the_annotate_page_s_answers_are_labels_for_prepare(tmp_path, open_page, monkeypatch):

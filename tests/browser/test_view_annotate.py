@@ -1,11 +1,10 @@
 """The annotate view in a real browser, opened from disk: answers given, kept, and downloaded."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
-from support import labelled_output, read_jsonl
+from support import downloaded, labelled_output
 from view_pages import ARTICLES, make_output, shown
 
 from inference.pages.view import view
@@ -26,14 +25,6 @@ def undecided(page) -> str:
     return page.locator("#undecided").inner_text()
 
 
-def answers(page, tmp_path: Path) -> list[dict]:
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download answers").click()
-    assert re.fullmatch(r"corrections-\d{8}-\d{6}\.jsonl", download.value.suggested_filename)
-    download.value.save_as(tmp_path / "answers.jsonl")
-    return read_jsonl(tmp_path / "answers.jsonl")
-
-
 def test_keys_give_labels_and_nothing_is_lost_on_reload(annotate, open_page, tmp_path):
     page = open_page(annotate)
     page.wait_for_selector("article")
@@ -50,7 +41,7 @@ def test_keys_give_labels_and_nothing_is_lost_on_reload(annotate, open_page, tmp
     assert page.locator(".s.decided").count() == 3
     rows = {row["sentence_id"]: row for row in map(json.loads, annotate.with_suffix(".jsonl").read_text().splitlines())}
     expected = [("satu:1", ["warning"]), ("satu:2", ["warning", "sanction_threat", "regulation_reference"]), ("satu:3", [])]
-    assert answers(page, tmp_path) == [
+    assert downloaded(page, "Download answers", tmp_path) == [
         {key: rows[each][key] for key in ("sentence_id", "article_id", "start", "end", "sentence")}
         | {"labels": labels, "annotator": "Sari W."}
         for each, labels in expected
@@ -80,7 +71,7 @@ def test_the_page_says_what_labels_mean_and_what_to_do_with_answers(annotate, op
     assert page.locator("#then").get_attribute("open") is None
     page.keyboard.press("n")
     page.keyboard.press("Enter")
-    answers(page, tmp_path)
+    downloaded(page, "Download answers", tmp_path)
     assert "runs/demo/corrections/" in page.locator("#then").inner_text()
 
 
@@ -91,7 +82,7 @@ def test_answers_fit_the_source(annotate, open_page, tmp_path):
         page.keyboard.press("Enter")
     assert undecided(page) == "0 of 8 sentences undecided"
     text = {each["id"]: each["text"] for each in ARTICLES}
-    found = answers(page, tmp_path)
+    found = downloaded(page, "Download answers", tmp_path)
     assert len(found) == 8
     # Characters as Python counts them, emoji and entities included.
     assert all(text[row["article_id"]][row["start"] : row["end"]] == row["sentence"] for row in found)
@@ -103,9 +94,9 @@ def test_an_answer_can_be_changed_and_taken_back(annotate, open_page, tmp_path):
     page.locator(".s", has_text="mengungsi").click()
     page.get_by_role("button", name="3 permission").click()
     page.keyboard.press("1")
-    assert answers(page, tmp_path)[0]["labels"] == ["warning", "permission"]
+    assert downloaded(page, "Download answers", tmp_path)[0]["labels"] == ["warning", "permission"]
     page.keyboard.press("3")
-    assert answers(page, tmp_path)[0]["labels"] == ["warning"]
+    assert downloaded(page, "Download answers", tmp_path)[0]["labels"] == ["warning"]
     page.keyboard.press("u")
     assert undecided(page) == "8 of 8 sentences undecided"
     page.get_by_role("button", name="Download answers").click()

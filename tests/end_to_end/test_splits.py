@@ -1,10 +1,11 @@
 """Which split sentences go to, on data sets made for the purpose."""
 
 import json
+import subprocess
 
 import pyarrow.parquet as pq
 import pytest
-from support import write_jsonl
+from support import ROOT, write_jsonl
 
 from netral.config import load_config
 from netral.errors import NetralError
@@ -166,3 +167,20 @@ def test_files_that_only_train_leave_the_other_splits_as_they_are(tmp_path):
         found = [table["sentence_id"].to_pylist() for table in tables]
         assert found[0] == found[1]
         assert found[0]
+
+
+def test_the_demo_takes_what_lies_in_its_folder_of_corrections(tmp_path):
+    """`make demo` again: every file there counts, and known articles stay in their splits."""
+
+    def prepare_line():
+        said = subprocess.run(["make", "-n", "demo", f"DEMO={tmp_path}"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return next(line for line in said.splitlines() if "netral prepare" in line)
+
+    assert "--gold" not in prepare_line()
+    (tmp_path / "corrections").mkdir()
+    (tmp_path / "data").mkdir()
+    write_jsonl(tmp_path / "corrections" / "a file (1).jsonl", [])
+    assert f"--gold {tmp_path}/corrections " in prepare_line()
+    assert "--keep-splits" not in prepare_line()
+    write_jsonl(tmp_path / "data" / "test.parquet", [])
+    assert f"--keep-splits {tmp_path}/data " in prepare_line()
